@@ -1,0 +1,290 @@
+"""A plan: what a strategy would do, as sparse rows, each decided at the close of a bar."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from backtest.errors import PlanError
+from backtest.model.arrays import BoolArray, Float, Int, Int64, frozen_array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["KINDS", "Plan"]
+
+KINDS = ("enter", "exit", "amend", "resize")
+ENTER, EXIT, AMEND, RESIZE = range(4)
+PRICES = ("limit", "trigger", "stop", "stop_fraction", "close_stop", "target", "target_fraction", "trail")
+AMENDABLE = ("stop", "close_stop", "target", "trail")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Rows sorted by bar, in the given order within a bar; every column is (k,), NaN where a row does not use it.
+
+    symbols: the names that `symbol` points into; bar: the row is decided at its close and acts from the next bar;
+    kind: position in `KINDS`; exposure: signed multiple of equity; limit, trigger: the pending entry's price (neither: at the
+    market); valid_bars: bars a pending entry lives; stop, target: prices inside the bar, or stop_fraction, target_fraction of
+    the entry; close_stop: out at the next open once a bar closes beyond it; trail: fraction below (above) the best close;
+    max_bars: bars after which the position leaves, 0 for never. An invalid plan is an error before the run.
+    """
+
+    symbols: tuple[str, ...]
+    bar: Int64
+    symbol: Int
+    kind: Any
+    exposure: Float
+    limit: Float
+    trigger: Float
+    valid_bars: Int64
+    stop: Float
+    stop_fraction: Float
+    close_stop: Float
+    target: Float
+    target_fraction: Float
+    trail: Float
+    max_bars: Int64
+
+    def __post_init__(self) -> None:
+        order = None
+        bar = np.asarray(self.bar, dtype=np.int64)
+        if bar.size and np.any(bar[1:] < bar[:-1]):
+            order = np.argsort(bar, kind="stable")
+        for column in fields(self)[1:]:
+            values = np.asarray(getattr(self, column.name), dtype=DTYPES.get(column.name, np.float64))
+            if values.shape != bar.shape or values.ndim != 1:
+                raise PlanError(f"A plan has {bar.size} bars but `{column.name}` of shape {values.shape}.")
+            object.__setattr__(self, column.name, frozen_array(values if order is None else values[order], values.dtype))
+        check_plan(self)
+
+    def __len__(self) -> int:
+        return int(self.bar.size)
+
+    def __add__(self, other: "Plan") -> "Plan":
+        if not isinstance(other, Plan):
+            return NotImplemented
+        symbols = tuple(dict.fromkeys(self.symbols + other.symbols))
+        position = np.array([symbols.index(s) for s in other.symbols] or [0], dtype=np.int32)
+        columns = {c.name: np.concatenate((getattr(self, c.name), getattr(other, c.name))) for c in fields(self)[1:]}
+        columns["symbol"] = np.concatenate((self.symbol, position[other.symbol]))
+        return Plan(symbols, **columns)
+
+    @classmethod
+    def empty(cls) -> "Plan":
+        """Return a plan that does nothing."""
+        return make_rows(ENTER, "", np.empty(0, np.int64))
+
+    @classmethod
+    def long(cls, symbol: str, at: ArrayLike, exposure: ArrayLike = 1.0, **brackets: ArrayLike) -> "Plan":
+        """Return rows that buy `exposure` (> 0) times the equity; `at`: bars, or a mask with one value a bar.
+
+        brackets: limit, trigger, valid_bars, stop, stop_fraction, close_stop, target, target_fraction, trail, max_bars, each
+        a scalar, an array with one value a row, or (with a mask) one value a bar; NaN leaves it out.
+
+        >>> Plan.long("BTCUSDT", at=[3], stop=95.0, target=110.0).to_frame()[["bar", "kind", "exposure", "stop"]].values.tolist()
+        [[3, 'enter', 1.0, 95.0]]
+        """
+        return make_rows(ENTER, symbol, at, exposure=positive(exposure, "long"), **brackets)
+
+    @classmethod
+    def short(cls, symbol: str, at: ArrayLike, exposure: ArrayLike = 1.0, **brackets: ArrayLike) -> "Plan":
+        """Return rows that sell short `exposure` (> 0) times the equity; the arguments are those of `long`."""
+        return make_rows(ENTER, symbol, at, exposure=-positive(exposure, "short"), **brackets)
+
+    @classmethod
+    def exit(cls, symbol: str, at: ArrayLike) -> "Plan":
+        """Return rows that close the position at the next open and cancel a pending entry."""
+        return make_rows(EXIT, symbol, at)
+
+    @classmethod
+    def amend(cls, symbol: str, at: ArrayLike, **levels: ArrayLike) -> "Plan":
+        """Return rows that set stop, close_stop, target or trail of the position or of the pending entry; NaN keeps."""
+        return make_rows(AMEND, symbol, at, **levels)
+
+    @classmethod
+    def resize(cls, symbol: str, at: ArrayLike, exposure: ArrayLike) -> "Plan":
+        """Return rows that trade the position of the same sign to `exposure` (signed) times the equity."""
+        return make_rows(RESIZE, symbol, at, exposure=exposure)
+
+    @classmethod
+    def from_exposure(cls, symbol: str, exposure: ArrayLike) -> "Plan":
+        """Return the rows that follow a dense series of wanted exposures, one a bar; NaN keeps what was wanted before.
+
+        A change of sign enters the other side, a change of size resizes, zero exits; nothing is traded while it stays.
+
+        >>> Plan.from_exposure("BTCUSDT", [0, 1, 1, 0.5, -1, 0]).to_frame()[["bar", "kind", "exposure"]].values.tolist()
+        [[1, 'enter', 1.0], [3, 'resize', 0.5], [4, 'enter', -1.0], [5, 'exit', nan]]
+        """
+        wanted = carried_forward(np.asarray(exposure, dtype=np.float64))
+        before = np.concatenate(([0.0], wanted[:-1]))
+        changed = wanted != before
+        same_side = wanted * before > 0
+        enter = changed & (wanted != 0) & ~same_side
+        resize = changed & same_side
+        entries = make_rows(ENTER, symbol, enter, exposure=wanted)
+        return entries + cls.resize(symbol, resize, wanted) + cls.exit(symbol, changed & (wanted == 0))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the rows as a data frame, with the names of symbols and kinds."""
+        import pandas as pd
+
+        columns = {c.name: getattr(self, c.name) for c in fields(self)[1:]}
+        columns["symbol"] = np.array(self.symbols, dtype=object)[self.symbol]
+        columns["kind"] = np.array(KINDS, dtype=object)[self.kind]
+        return pd.DataFrame(columns)
+
+
+DTYPES: dict[str, Any] = {"bar": np.int64, "symbol": np.int32, "kind": np.int8, "valid_bars": np.int64, "max_bars": np.int64}
+
+
+def carried_forward(values: Float) -> Float:
+    given = np.where(np.isnan(values), -1, np.arange(values.size))
+    last = np.maximum.accumulate(given) if values.size else given
+    return np.where(last >= 0, values[np.maximum(last, 0)], 0.0)
+
+
+def positive(exposure: ArrayLike, side: str) -> Float:
+    values = np.asarray(exposure, dtype=np.float64)
+    if np.any(values < 0):
+        raise PlanError(f"`exposure` of a {side} must be above 0, the side gives the sign; got {values.min()}.")
+    return values
+
+
+def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan:
+    mask = np.asarray(at)
+    bars = np.flatnonzero(mask) if mask.dtype == bool else np.atleast_1d(mask).astype(np.int64)
+    allowed = ("exposure", "valid_bars", "max_bars", *PRICES) if kind == ENTER else AMENDABLE if kind == AMEND else ("exposure",)
+    columns: dict[str, Any] = {}
+    for name in ("exposure", *PRICES):
+        columns[name] = np.full(bars.size, np.nan)
+    columns["valid_bars"] = np.ones(bars.size, np.int64)
+    columns["max_bars"] = np.zeros(bars.size, np.int64)
+    for name, value in given.items():
+        if name not in allowed:
+            raise PlanError(f"`{KINDS[kind]}` takes no `{name}`; it takes {', '.join(allowed)}.")
+        values = np.asarray(value, dtype=np.float64)
+        if mask.dtype == bool and values.shape == mask.shape:
+            values = values[bars]
+        if values.ndim > 1 or (values.ndim == 1 and values.size not in (1, bars.size)):
+            raise PlanError(f"`{name}` has {values.size} values for {bars.size} rows.")
+        columns[name] = whole(name, values, bars.size) if name in DTYPES else np.broadcast_to(values, bars.size)
+    numbers = {"bar": bars, "symbol": np.zeros(bars.size, np.int32), "kind": np.full(bars.size, kind, np.int8)}
+    return Plan((symbol,), **numbers, **columns)
+
+
+def whole(name: str, values: Float, rows: int) -> Int64:
+    fill = 1.0 if name == "valid_bars" else 0.0
+    filled = np.where(np.isnan(values), fill, values)
+    if np.any(filled != np.floor(filled)):
+        raise PlanError(f"`{name}` must be whole bars, got {filled[filled != np.floor(filled)].flat[0]}.")
+    return np.broadcast_to(filled.astype(np.int64), rows)
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise the first rule that a row breaks, with the row's numbers."""
+    if len(plan) == 0:
+        return
+    for rule in RULES:
+        broken, sentence = rule(plan)
+        if broken.any():
+            row = int(np.argmax(broken))
+            raise PlanError(f"{sentence(row)} ({plan.symbols[plan.symbol[row]]}, bar {int(plan.bar[row])}).")
+
+
+Broken = tuple[BoolArray, Callable[[int], str]]
+
+
+def bars_and_kinds(p: Plan) -> Broken:
+    broken = (p.bar < 0) | (p.kind < ENTER) | (p.kind > RESIZE) | (p.symbol < 0) | (p.symbol >= len(p.symbols))
+    return broken, lambda r: f"A row needs a bar from 0, a kind and a symbol, got {p.bar[r]}, {p.kind[r]}, {p.symbol[r]}"
+
+
+def exposures(p: Plan) -> Broken:
+    wants = (p.kind == ENTER) | (p.kind == RESIZE)
+    broken = wants & (~np.isfinite(p.exposure) | (p.exposure == 0))
+    return broken, lambda r: f"`exposure` of `{KINDS[p.kind[r]]}` must be a number other than 0, got {p.exposure[r]}"
+
+
+def one_action_a_bar(p: Plan) -> Broken:
+    broken = np.zeros(len(p), np.bool_)
+    acts = np.flatnonzero(p.kind != AMEND)
+    order = acts[np.argsort(p.symbol[acts], kind="stable")] if len(p.symbols) > 1 else acts
+    same = (p.bar[order][1:] == p.bar[order][:-1]) & (p.symbol[order][1:] == p.symbol[order][:-1])
+    exit_then_enter = (p.kind[order][:-1] == EXIT) & (p.kind[order][1:] == ENTER)
+    third = np.zeros(same.size, np.bool_)
+    third[1:] = same[1:] & same[:-1]
+    broken[order[1:][(same & ~exit_then_enter) | third]] = True
+    return broken, lambda r: (
+        "A bar takes one of `enter`, `exit` and `resize`, or `exit` followed by `enter`, for a symbol; "
+        f"this `{KINDS[p.kind[r]]}` is one too many"
+    )
+
+
+def one_entry_price(p: Plan) -> Broken:
+    both = (p.kind == ENTER) & ~np.isnan(p.limit) & ~np.isnan(p.trigger)
+    return both, lambda r: f"An entry has a `limit` or a `trigger`, not both: {p.limit[r]} and {p.trigger[r]}"
+
+
+def prices_above_zero(p: Plan) -> Broken:
+    bad = (p.limit <= 0) | (p.trigger <= 0) | np.isinf(p.limit) | np.isinf(p.trigger) | (p.trail <= 0) | (p.trail >= 1)
+    return bad, lambda r: (
+        f"`limit` and `trigger` must be prices above 0 and `trail` a fraction below 1: {p.limit[r]}, {p.trigger[r]}, {p.trail[r]}"
+    )
+
+
+def fractions(p: Plan) -> Broken:
+    f, g = p.stop_fraction, p.target_fraction
+    bad = (f <= 0) | (g <= 0) | ((p.exposure > 0) & (f >= 1)) | ((p.exposure < 0) & (g >= 1)) | np.isinf(f) | np.isinf(g)
+    return bad, lambda r: f"`stop_fraction` and `target_fraction` must lie between 0 and 1, got {f[r]} and {g[r]}"
+
+
+def one_form_of_bracket(p: Plan) -> Broken:
+    twice = ~np.isnan(p.stop) & ~np.isnan(p.stop_fraction) | ~np.isnan(p.target) & ~np.isnan(p.target_fraction)
+    return twice, lambda r: "A stop or target is a price or a fraction of the entry, not both"
+
+
+def lives(p: Plan) -> Broken:
+    bad = (p.kind == ENTER) & ((p.valid_bars < 1) | (p.max_bars < 0))
+    return bad, lambda r: f"`valid_bars` must be at least 1 and `max_bars` at least 0, got {p.valid_bars[r]} and {p.max_bars[r]}"
+
+
+def stop_beside_target(p: Plan) -> Broken:
+    side = np.sign(p.exposure)
+    wrong = (p.kind == ENTER) & (side * (p.target - p.stop) <= 0)
+    return wrong, lambda r: wrong_side(p, r, "stop", p.stop[r], "target", p.target[r])
+
+
+def stop_beside_entry(p: Plan) -> Broken:
+    price = np.where(np.isnan(p.limit), p.trigger, p.limit)
+    wrong = (p.kind == ENTER) & (np.sign(p.exposure) * (price - p.stop) <= 0)
+    return wrong, lambda r: wrong_side(p, r, "stop", p.stop[r], "limit" if p.limit[r] == price[r] else "trigger", price[r])
+
+
+def target_beside_entry(p: Plan) -> Broken:
+    price = np.where(np.isnan(p.limit), p.trigger, p.limit)
+    wrong = (p.kind == ENTER) & (np.sign(p.exposure) * (p.target - price) <= 0)
+    name = "limit" if not np.all(np.isnan(p.limit)) else "trigger"
+    return wrong, lambda r: wrong_side(p, r, name, price[r], "target", p.target[r])
+
+
+def wrong_side(p: Plan, row: int, low: str, low_value: float, high: str, high_value: float) -> str:
+    side, where = ("long", "below") if p.exposure[row] > 0 else ("short", "above")
+    return f"`{low}` {low_value} must lie {where} `{high}` {high_value} for a {side}"
+
+
+RULES = (
+    bars_and_kinds,
+    exposures,
+    one_action_a_bar,
+    one_entry_price,
+    prices_above_zero,
+    fractions,
+    one_form_of_bracket,
+    lives,
+    stop_beside_target,
+    stop_beside_entry,
+    target_beside_entry,
+)

@@ -1,0 +1,187 @@
+"""What a run came to: equity, trades, ledger, rejections and the assumptions in force. Facts only, no metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backtest.model.arrays import Float, Int, Int64
+from backtest.model.config import RunConfig
+from backtest.model.passport import Passport
+from backtest.model.venue import Venue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXIT_REASONS", "LEDGER_KINDS", "REJECTION_REASONS", "Ledger", "Rejections", "Result", "Trades"]
+
+LEDGER_KINDS = (
+    "trade_pnl",
+    "fee",
+    "funding",
+    "liquidation_loss",
+    "liquidation_fee",
+    "insurance",
+    "haircut",
+    "frozen",
+    "slippage",
+)
+MEMO_KINDS = ("slippage",)
+EXIT_REASONS = ("exit", "reverse", "close_stop", "max_bars", "stop", "trail", "target", "liquidation", "open")
+REJECTION_REASONS = (
+    "end_of_data",
+    "not_trading",
+    "ruined",
+    "no_position",
+    "stop_passed",
+    "target_passed",
+    "would_liquidate",
+    "below_minimum",
+    "leverage_above_tier",
+    "insufficient_margin",
+    "expired",
+    "replaced",
+    "cancelled",
+    "bad_amend",
+)
+NO_TIME = np.iinfo(np.int64).min
+
+
+class Table:
+    """Columns of one length, with names for the coded ones."""
+
+    codes: dict[str, tuple[str, ...]]
+    times: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(getattr(self, fields(self)[1].name).size)  # type: ignore[arg-type]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the table as a data frame: codes as names, times as UTC timestamps (NaT where there is none)."""
+        import pandas as pd
+
+        columns: dict[str, Any] = {}
+        for column in fields(self)[1:]:  # type: ignore[arg-type]
+            values = getattr(self, column.name)
+            names = self.symbols if column.name == "symbol" else self.codes.get(column.name)  # type: ignore[attr-defined]
+            if names is not None:
+                values = np.array(names, dtype=object)[values] if len(values) else np.empty(0, dtype=object)
+            if column.name in self.times:
+                values = pd.to_datetime(values, utc=True)
+            columns[column.name] = values
+        return pd.DataFrame(columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger(Table):
+    """Every change of money in the order it happened; `slippage` rows are a memo, already inside the PnL.
+
+    time: ns UTC; symbol: code; trade: id from 1; kind: code of `LEDGER_KINDS`; amount: quote units, positive into the wallet;
+    position: signed base units after the row; price: quote units, NaN where there is none.
+    """
+
+    symbols: tuple[str, ...]
+    time: Int64
+    symbol: Int
+    trade: Int64
+    kind: Any
+    amount: Float
+    position: Float
+    price: Float
+    codes = {"kind": LEDGER_KINDS}  # noqa: RUF012 - a class constant, never changed
+    times = ("time",)
+
+
+@dataclass(frozen=True, eq=False)
+class Trades(Table):
+    """Round trips from flat (or reverse) to flat (or reverse).
+
+    side: +1 long, -1 short; quantity: the largest held; entry_price: average, as filled; exit_time: NaT and exit_price the last
+    close for an open trade; pnl: net, the sum of the trade's ledger rows (fees and funding inside); fees, funding: signed
+    sums, negative is paid; slippage: the memo's sum, inside pnl.
+    """
+
+    symbols: tuple[str, ...]
+    trade: Int64
+    symbol: Int
+    side: Any
+    quantity: Float
+    entry_time: Int64
+    entry_price: Float
+    exit_time: Int64
+    exit_price: Float
+    pnl: Float
+    fees: Float
+    funding: Float
+    slippage: Float
+    reason: Any
+    entry_bar: Int64
+    exit_bar: Int64
+    codes = {"side": ("", "long", "short"), "reason": EXIT_REASONS}  # noqa: RUF012 - a class constant, never changed
+    times = ("entry_time", "exit_time")
+
+
+@dataclass(frozen=True, eq=False)
+class Rejections(Table):
+    """Rows of the plan that came to nothing: row (position in the sorted plan), its bar, when it failed, and why."""
+
+    symbols: tuple[str, ...]
+    row: Int64
+    bar: Int64
+    symbol: Int
+    kind: Any
+    time: Int64
+    reason: Any
+    codes = {"kind": ("enter", "exit", "amend", "resize"), "reason": REJECTION_REASONS}  # noqa: RUF012 - a class constant
+    times = ("time",)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The outcome of one plan on one market at one venue.
+
+    time: (k,) ns UTC, open times of the scored bars; equity: (k,) quote units, marked at each bar's close, never below zero;
+    interval: ns; final_wallet: cash at the end, unrealised PnL not included; position_bar, position_symbol, position_quantity:
+    the signed quantity after each change, by scored bar; assumptions: short name -> count; warm_up_rows: rows before the start.
+    """
+
+    time: Int64
+    interval: int
+    equity: Float
+    final_wallet: float
+    position_bar: Int64
+    position_symbol: Int
+    position_quantity: Float
+    trades: Trades
+    ledger: Ledger
+    rejections: Rejections
+    venue: Venue
+    passport: Passport
+    symbols: tuple[str, ...]
+    assumptions: Mapping[str, int] = field(default_factory=dict)
+    tier_tables: tuple[str, ...] = ()
+    config: RunConfig | None = None
+    market_name: str = "market"
+
+    def __len__(self) -> int:
+        return int(self.time.size)
+
+    @cached_property
+    def positions(self) -> Float:
+        """(k, m) signed quantities held at each scored bar's close, built when asked for."""
+        dense = np.zeros((len(self), len(self.symbols)))
+        for j in range(len(self.symbols)):
+            mine = self.position_symbol == j
+            bars, quantities = self.position_bar[mine], self.position_quantity[mine]
+            index = np.searchsorted(bars, np.arange(len(self)), side="right") - 1
+            if bars.size:
+                dense[:, j] = np.where(index >= 0, quantities[np.maximum(index, 0)], 0.0)
+        return dense
+
+    def equity_series(self) -> "pd.Series[float]":
+        """Return the equity as a series with a UTC index (bars' open times)."""
+        import pandas as pd
+
+        return pd.Series(self.equity, index=pd.to_datetime(self.time, utc=True), name="equity")
