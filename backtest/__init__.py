@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue", "load_market", "load_venue", "run"]
 
 # Where each public name lives; imported on first use, so that the command line starts without numpy and pandas.
-HOMES = {name: "backtest.model" for name in ("Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue")} | {
+HOMES = dict.fromkeys(("Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue"), "backtest.model") | {
     "load_market": "backtest.market",
     "load_venue": "backtest.venues",
     "run": "backtest.run",

@@ -1,0 +1,5 @@
+"""What a run is worth: metrics and the summary of a result."""
+
+from backtest.analysis.summary import Summary, analyze
+
+__all__ = ["Summary", "analyze"]

@@ -179,14 +179,37 @@ class Market:
             if values.ndim == 1:
                 values = values.reshape(-1, 1)
             if values.shape != shape:
-                raise MarketError(f"`{name}` has the shape {values.shape}; {shape[0]} bars of {shape[1]} symbols need {shape}.")
+                raise MarketError(
+                    f"`{name}` has the shape {values.shape}; {shape[0]} bars of {shape[1]} symbols need {shape}."
+                )
             object.__setattr__(self, name, frozen_array(values, np.float64))
-        if self.mark is not None and any(getattr(self.mark, k).shape != shape for k in ("open", "high", "low", "close")):
+        if self.mark is not None and any(
+            getattr(self.mark, k).shape != shape for k in ("open", "high", "low", "close")
+        ):
             raise MarketError(f"The mark prices must have the shape {shape}, like the bars.")
         if len(set(self.symbols)) != len(self.symbols):
             raise MarketError(f"A symbol stands twice in {', '.join(self.symbols)}.")
         if self.interval <= 0 or np.any(np.diff(self.time) < self.interval):
             raise MarketError("The bars' times must increase by at least the interval.")
+        self.check_prices()
+
+    def check_prices(self) -> None:
+        """Raise where a bar's prices contradict each other; the engines rely on low <= open, close <= high and on whole bars."""
+        for what, p in (("bar", self), ("mark price bar", self.mark)):
+            if p is None:
+                continue
+            missing = np.isnan(p.open) | np.isnan(p.high) | np.isnan(p.low) | np.isnan(p.close)
+            partly = missing & ~(np.isnan(p.open) & np.isnan(p.high) & np.isnan(p.low) & np.isnan(p.close))
+            wrong = (
+                partly | (p.low > np.minimum(p.open, p.close)) | (p.high < np.maximum(p.open, p.close)) | (p.low <= 0)
+            )
+            if wrong.any():
+                i, j = np.argwhere(wrong)[0]
+                prices = ", ".join(str(float(x[i, j])) for x in (p.open, p.high, p.low, p.close))
+                raise MarketError(
+                    f"{self.symbols[j]} has an impossible {what} at {utc_text(int(self.time[i]))} "
+                    f"({int(wrong.sum())} in all): open, high, low, close are {prices}."
+                )
 
     def __len__(self) -> int:
         return int(self.time.size)
@@ -199,7 +222,9 @@ class Market:
     def position(self, symbol: str) -> int:
         """Return the column of a symbol; an unknown one is an error with the nearest name."""
         if symbol not in self.symbols:
-            raise MarketError(f"No symbol named {symbol!r} in the market {self.name}.{did_you_mean(symbol, self.symbols)}")
+            raise MarketError(
+                f"No symbol named {symbol!r} in the market {self.name}.{did_you_mean(symbol, self.symbols)}"
+            )
         return self.symbols.index(symbol)
 
     @property
@@ -229,7 +254,9 @@ class Market:
             mark=None if self.mark is None else self.mark.head(n),
             funding=self.funding.until(close),
             feeds={name: feed.until(close) for name, feed in self.feeds.items()},
-            fine=None if self.fine is None else self.fine.head(int(np.searchsorted(self.fine.known_at, close, side="right"))),
+            fine=None
+            if self.fine is None
+            else self.fine.head(int(np.searchsorted(self.fine.known_at, close, side="right"))),
         )
 
     @cached_property

@@ -1,7 +1,7 @@
 """A plan: what a strategy would do, as sparse rows, each decided at the close of a bar."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,9 @@ class Plan:
             values = np.asarray(getattr(self, column.name), dtype=DTYPES.get(column.name, np.float64))
             if values.shape != bar.shape or values.ndim != 1:
                 raise PlanError(f"A plan has {bar.size} bars but `{column.name}` of shape {values.shape}.")
-            object.__setattr__(self, column.name, frozen_array(values if order is None else values[order], values.dtype))
+            object.__setattr__(
+                self, column.name, frozen_array(values if order is None else values[order], values.dtype)
+            )
         check_plan(self)
 
     def __len__(self) -> int:
@@ -75,7 +77,7 @@ class Plan:
     @classmethod
     def empty(cls) -> "Plan":
         """Return a plan that does nothing."""
-        return make_rows(ENTER, "", np.empty(0, np.int64))
+        return replace(make_rows(ENTER, "", np.empty(0, np.int64)), symbols=())
 
     @classmethod
     def long(cls, symbol: str, at: ArrayLike, exposure: ArrayLike = 1.0, **brackets: ArrayLike) -> "Plan":
@@ -137,7 +139,13 @@ class Plan:
         return pd.DataFrame(columns)
 
 
-DTYPES: dict[str, Any] = {"bar": np.int64, "symbol": np.int32, "kind": np.int8, "valid_bars": np.int64, "max_bars": np.int64}
+DTYPES: dict[str, Any] = {
+    "bar": np.int64,
+    "symbol": np.int32,
+    "kind": np.int8,
+    "valid_bars": np.int64,
+    "max_bars": np.int64,
+}
 
 
 def carried_forward(values: Float) -> Float:
@@ -155,8 +163,16 @@ def positive(exposure: ArrayLike, side: str) -> Float:
 
 def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan:
     mask = np.asarray(at)
-    bars = np.flatnonzero(mask) if mask.dtype == bool else np.atleast_1d(mask).astype(np.int64)
-    allowed = ("exposure", "valid_bars", "max_bars", *PRICES) if kind == ENTER else AMENDABLE if kind == AMEND else ("exposure",)
+    bars = (
+        np.flatnonzero(mask) if mask.dtype == bool else whole("at", np.atleast_1d(mask).astype(np.float64), mask.size)
+    )
+    allowed = (
+        ("exposure", "valid_bars", "max_bars", *PRICES)
+        if kind == ENTER
+        else AMENDABLE
+        if kind == AMEND
+        else ("exposure",)
+    )
     columns: dict[str, Any] = {}
     for name in ("exposure", *PRICES):
         columns[name] = np.full(bars.size, np.nan)
@@ -191,7 +207,9 @@ def check_plan(plan: Plan) -> None:
         broken, sentence = rule(plan)
         if broken.any():
             row = int(np.argmax(broken))
-            raise PlanError(f"{sentence(row)} ({plan.symbols[plan.symbol[row]]}, bar {int(plan.bar[row])}).")
+            known = 0 <= plan.symbol[row] < len(plan.symbols)
+            symbol = plan.symbols[plan.symbol[row]] if known else f"symbol {int(plan.symbol[row])}"
+            raise PlanError(f"{sentence(row)} ({symbol}, bar {int(plan.bar[row])}).")
 
 
 Broken = tuple[BoolArray, Callable[[int], str]]
@@ -199,7 +217,10 @@ Broken = tuple[BoolArray, Callable[[int], str]]
 
 def bars_and_kinds(p: Plan) -> Broken:
     broken = (p.bar < 0) | (p.kind < ENTER) | (p.kind > RESIZE) | (p.symbol < 0) | (p.symbol >= len(p.symbols))
-    return broken, lambda r: f"A row needs a bar from 0, a kind and a symbol, got {p.bar[r]}, {p.kind[r]}, {p.symbol[r]}"
+    return (
+        broken,
+        lambda r: f"A row needs a bar from 0, a kind and a symbol, got {p.bar[r]}, {p.kind[r]}, {p.symbol[r]}",
+    )
 
 
 def exposures(p: Plan) -> Broken:
@@ -217,9 +238,12 @@ def one_action_a_bar(p: Plan) -> Broken:
     third = np.zeros(same.size, np.bool_)
     third[1:] = same[1:] & same[:-1]
     broken[order[1:][(same & ~exit_then_enter) | third]] = True
-    return broken, lambda r: (
-        "A bar takes one of `enter`, `exit` and `resize`, or `exit` followed by `enter`, for a symbol; "
-        f"this `{KINDS[p.kind[r]]}` is one too many"
+    return (
+        broken,
+        lambda r: (
+            "A bar takes one of `enter`, `exit` and `resize`, or `exit` followed by `enter`, for a symbol; "
+            f"this `{KINDS[p.kind[r]]}` is one too many"
+        ),
     )
 
 
@@ -230,14 +254,19 @@ def one_entry_price(p: Plan) -> Broken:
 
 def prices_above_zero(p: Plan) -> Broken:
     bad = (p.limit <= 0) | (p.trigger <= 0) | np.isinf(p.limit) | np.isinf(p.trigger) | (p.trail <= 0) | (p.trail >= 1)
-    return bad, lambda r: (
-        f"`limit` and `trigger` must be prices above 0 and `trail` a fraction below 1: {p.limit[r]}, {p.trigger[r]}, {p.trail[r]}"
+    return (
+        bad,
+        lambda r: (
+            f"`limit` and `trigger` must be prices above 0 and `trail` a fraction below 1: {p.limit[r]}, {p.trigger[r]}, {p.trail[r]}"
+        ),
     )
 
 
 def fractions(p: Plan) -> Broken:
     f, g = p.stop_fraction, p.target_fraction
-    bad = (f <= 0) | (g <= 0) | ((p.exposure > 0) & (f >= 1)) | ((p.exposure < 0) & (g >= 1)) | np.isinf(f) | np.isinf(g)
+    bad = (
+        (f <= 0) | (g <= 0) | ((p.exposure > 0) & (f >= 1)) | ((p.exposure < 0) & (g >= 1)) | np.isinf(f) | np.isinf(g)
+    )
     return bad, lambda r: f"`stop_fraction` and `target_fraction` must lie between 0 and 1, got {f[r]} and {g[r]}"
 
 
@@ -248,7 +277,12 @@ def one_form_of_bracket(p: Plan) -> Broken:
 
 def lives(p: Plan) -> Broken:
     bad = (p.kind == ENTER) & ((p.valid_bars < 1) | (p.max_bars < 0))
-    return bad, lambda r: f"`valid_bars` must be at least 1 and `max_bars` at least 0, got {p.valid_bars[r]} and {p.max_bars[r]}"
+    return (
+        bad,
+        lambda r: (
+            f"`valid_bars` must be at least 1 and `max_bars` at least 0, got {p.valid_bars[r]} and {p.max_bars[r]}"
+        ),
+    )
 
 
 def stop_beside_target(p: Plan) -> Broken:
@@ -260,14 +294,17 @@ def stop_beside_target(p: Plan) -> Broken:
 def stop_beside_entry(p: Plan) -> Broken:
     price = np.where(np.isnan(p.limit), p.trigger, p.limit)
     wrong = (p.kind == ENTER) & (np.sign(p.exposure) * (price - p.stop) <= 0)
-    return wrong, lambda r: wrong_side(p, r, "stop", p.stop[r], "limit" if p.limit[r] == price[r] else "trigger", price[r])
+    return wrong, lambda r: wrong_side(p, r, "stop", p.stop[r], entry_name(p, r), price[r])
 
 
 def target_beside_entry(p: Plan) -> Broken:
     price = np.where(np.isnan(p.limit), p.trigger, p.limit)
     wrong = (p.kind == ENTER) & (np.sign(p.exposure) * (p.target - price) <= 0)
-    name = "limit" if not np.all(np.isnan(p.limit)) else "trigger"
-    return wrong, lambda r: wrong_side(p, r, name, price[r], "target", p.target[r])
+    return wrong, lambda r: wrong_side(p, r, entry_name(p, r), price[r], "target", p.target[r])
+
+
+def entry_name(p: Plan, row: int) -> str:
+    return "trigger" if np.isnan(p.limit[row]) else "limit"
 
 
 def wrong_side(p: Plan, row: int, low: str, low_value: float, high: str, high_value: float) -> str:

@@ -1,5 +1,6 @@
 """A venue: every number of the exchange and of the account in one place."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -32,11 +33,17 @@ class TierTable:
     assumed: bool = False
 
     def __post_init__(self) -> None:
+        if any(math.isnan(value) for value in (*self.floors, *self.mmr, *self.max_leverage)):
+            raise VenueError(f"A figure of the tier table {self.name} is not a number.")
         if not len(self.floors) == len(self.mmr) == len(self.max_leverage) >= 1:
-            raise VenueError(f"The tier table {self.name} needs as many rates and leverages as floors, and at least one.")
+            raise VenueError(
+                f"The tier table {self.name} needs as many rates and leverages as floors, and at least one."
+            )
         if self.floors[0] != 0 or any(b <= a for a, b in zip(self.floors, self.floors[1:], strict=False)):
             raise VenueError(f"The floors of the tier table {self.name} must start at 0 and increase: {self.floors}.")
-        if not all(0 <= rate < 1 for rate in self.mmr) or any(b < a for a, b in zip(self.mmr, self.mmr[1:], strict=False)):
+        if not all(0 <= rate < 1 for rate in self.mmr) or any(
+            b < a for a, b in zip(self.mmr, self.mmr[1:], strict=False)
+        ):
             raise VenueError(f"The maintenance rates of {self.name} must be fractions that do not fall: {self.mmr}.")
         if any(leverage < 1 for leverage in self.max_leverage):
             raise VenueError(f"The highest leverages of {self.name} must be at least 1: {self.max_leverage}.")
@@ -52,7 +59,9 @@ class Instrument:
 
     def __post_init__(self) -> None:
         if not self.lot > 0 or not self.minimum_notional >= 0:
-            raise VenueError(f"A lot must be above 0 and a minimum notional at least 0: {self.lot}, {self.minimum_notional}.")
+            raise VenueError(
+                f"A lot must be above 0 and a minimum notional at least 0: {self.lot}, {self.minimum_notional}."
+            )
         if not self.tables:
             raise VenueError("An instrument needs at least one tier table.")
         object.__setattr__(self, "tables", tuple(sorted(self.tables, key=lambda t: t.date)))
@@ -95,10 +104,14 @@ class Venue:
             raise VenueError(f"`leverage` must be at least 1, got {self.leverage}.")
         if self.margin_mode not in ("isolated", "cross"):
             raise VenueError(f"`margin_mode` must be 'isolated' or 'cross', got {self.margin_mode!r}.")
+        if self.maintenance not in ("mark", "entry"):
+            raise VenueError(f"`maintenance` must be 'mark' or 'entry', got {self.maintenance!r}.")
         if self.intrabar not in ("worst", "best", "fine"):
             raise VenueError(f"`intrabar` must be 'worst', 'best' or 'fine', got {self.intrabar!r}.")
         if self.leverage == float("inf") and self.margin_mode == "isolated":
-            raise VenueError("Isolated margin needs a leverage setting; without a leverage limit use `margin_mode` 'cross'.")
+            raise VenueError(
+                "Isolated margin needs a leverage setting; without a leverage limit use `margin_mode` 'cross'."
+            )
 
     def __reduce__(self) -> tuple[object, ...]:
         values = (self.name, self.default, dict(self.instruments), self.cash, self.maker, self.taker, self.slippage)

@@ -1,0 +1,128 @@
+"""A market, a plan and a venue as the arrays that the kernels take."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backtest.engines.book import ENTER, RESIZE, ROW, RULES, Desk, Panel, Stamps, new_account, new_book, new_journal
+from backtest.errors import MarketError, PlanError
+from backtest.model import Market, Plan, TierTable, Venue
+from backtest.model.arrays import Float, Int64, frozen_array, utc_text
+
+NO_BOUNDS = frozen_array(np.zeros(1, np.int64), np.int64)
+
+
+def panel_of(market: Market) -> Panel:
+    """Return the market's bars; the last prices stand in wherever there is no mark."""
+    time = market.time
+    regular = len(market) > 0 and int(time[-1] - time[0]) == (len(market) - 1) * market.interval
+    last = (market.open, market.high, market.low, market.close)
+    mark = last
+    if market.mark is not None:
+        own = (market.mark.open, market.mark.high, market.mark.low, market.mark.close)
+        mark = tuple(frozen_array(np.where(np.isnan(m), p, m), np.float64) for m, p in zip(own, last, strict=True))  # type: ignore[assignment]
+    return Panel(time, market.interval, bool(regular), *last, *mark)
+
+
+def stamps_of(market: Market) -> Stamps:
+    """Return the market's funding events."""
+    funding = market.funding
+    return Stamps(funding.time, funding.symbol, funding.rate, funding.mark)
+
+
+def fine_of(market: Market) -> tuple[Panel, Int64]:
+    """Return the finer bars and, for bar i, their range bounds[i]:bounds[i + 1]; every fine bar lies inside one bar."""
+    fine = market.fine
+    if fine is None:
+        raise MarketError(
+            f"`intrabar` 'fine' needs finer bars, and the market {market.name} has none; use 'worst' or 'best'."
+        )
+    if fine.symbols != market.symbols:
+        raise MarketError("The finer bars must have the market's symbols, in the same order.")
+    starts = np.searchsorted(fine.time, market.time)
+    ends = np.searchsorted(fine.time + fine.interval, market.time + market.interval, side="right")
+    crossing = (ends < starts) | (np.append(starts[1:], len(fine)) > np.maximum(ends, starts))
+    if crossing.any():
+        bar = int(np.argmax(crossing))
+        raise MarketError(f"A finer bar does not lie inside the bar of {utc_text(int(market.time[bar]))}.")
+    return panel_of(fine), frozen_array(np.append(starts, ends[-1:]), np.int64)
+
+
+def rows_of(market: Market, plan: Plan) -> Any:
+    """Return the plan's rows with symbols in the market's order; a row beyond the last bar is an invalid plan."""
+    if len(plan) and int(plan.bar[-1]) >= len(market):
+        raise PlanError(f"A row is decided at bar {int(plan.bar[-1])}, but the market ends with bar {len(market) - 1}.")
+    columns = np.array([market.position(s) for s in plan.symbols] if len(plan) else [0], dtype=np.int32)
+    rows = np.empty(len(plan), ROW)
+    rows["symbol"] = columns[plan.symbol]
+    for name in ROW.names or ():
+        if name not in ("symbol", "other"):
+            rows[name] = getattr(plan, name)
+    return rows
+
+
+class Tables(NamedTuple):
+    """Every tier table of the symbols, padded to one width; which is first in force, and when which takes over.
+
+    tiers: (tables, tiers, 4) floor, rate, amount, highest leverage; first: (m,); switches: (k, 3) bar, symbol, table;
+    used: names of the tables in force at any time; early: symbols that trade before their first table's date.
+    """
+
+    tiers: Float
+    first: Int64
+    switches: Int64
+    used: tuple[str, ...]
+    early: int
+    assumed: int
+
+
+def tables_of(market: Market, venue: Venue, start: int) -> Tables:
+    """Lay out the tier tables; before the first date of a symbol its first table is used, and counted as `early`."""
+    tables: list[TierTable] = []
+    first, switches, in_force, early = [], [], [], 0
+    for j, symbol in enumerate(market.symbols):
+        dated = venue.instrument(symbol).tables
+        bars = np.searchsorted(market.time, np.array([t.date for t in dated], np.int64))
+        now = max(int(np.searchsorted(bars, start, side="right")) - 1, 0)
+        early += int(bars[0] > start)
+        first.append(len(tables) + now)
+        later = [(int(bars[k]), j, len(tables) + k) for k in range(now + 1, len(dated)) if bars[k] < len(market)]
+        switches += later
+        in_force += [dated[now], *(dated[k - len(tables)] for _, _, k in later)]
+        tables += dated
+    tiers = tiers_of(tables, venue.taker if venue.taker_in_maintenance else 0.0)
+    names = tuple(dict.fromkeys(t.name for t in in_force))
+    when = np.array(sorted(switches), np.int64).reshape(-1, 3)
+    return Tables(tiers, np.array(first, np.int64), when, names, early, sum(t.assumed for t in in_force))
+
+
+def tiers_of(tables: list[TierTable], closing_fee: float) -> Float:
+    """Return (tables, tiers, 4) floors, rates (with the closing fee), amounts and highest leverages; missing tiers never start."""
+    tiers = np.zeros((len(tables), max(len(t.floors) for t in tables), 4))
+    tiers[:, :, 0] = np.inf
+    for row, table in zip(tiers, tables, strict=True):
+        k = len(table.floors)
+        rates = np.array(table.mmr) + closing_fee
+        row[:k, 0], row[:k, 1], row[:k, 3] = table.floors, rates, table.max_leverage
+        row[1:k, 2] = np.cumsum(np.array(table.floors[1:]) * np.diff(rates))
+    return tiers
+
+
+def rules_of(venue: Venue, record: bool) -> Any:
+    """Return the venue's numbers as one record."""
+    rules = np.zeros(1, RULES)
+    for name in ("cash", "maker", "taker", "slippage", "liquidation_fee", "leverage"):
+        rules[name] = getattr(venue, name)
+    rules["isolated"], rules["entry_based"] = venue.margin_mode == "isolated", venue.maintenance == "entry"
+    rules["best"], rules["fine"], rules["record"] = venue.intrabar == "best", venue.intrabar == "fine", record
+    return rules
+
+
+def desk_of(market: Market, plan: Plan, venue: Venue, tables: Tables, record: bool) -> Desk:
+    """Lay everything out that the kernels need but the prices."""
+    instruments = [venue.instrument(symbol) for symbol in market.symbols]
+    book = new_book([i.lot for i in instruments], [i.minimum_notional for i in instruments], tables.first)
+    entries, resizes = int(np.count_nonzero(plan.kind == ENTER)), int(np.count_nonzero(plan.kind == RESIZE))
+    journal = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
+    rules, rows = rules_of(venue, record), rows_of(market, plan)
+    return Desk(rules, tables.tiers, rows, new_account(venue.cash), book, *journal, np.zeros(9))

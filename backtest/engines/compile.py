@@ -1,0 +1,43 @@
+"""Compile the kernels, and keep what was compiled in a cache that knows every file of the engine."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from platformdirs import user_cache_path
+
+__all__ = ["compiled", "compiled_entry"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+def source_digest() -> str:
+    """Return a digest of every source file of the engine and of the compiler's version."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def compiled(function: F) -> F:
+    """Compile a kernel that other kernels call; the plain source stays at `.py_func`."""
+    return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]
+
+
+def compiled_entry(function: F) -> F:
+    """Compile a kernel that Python calls, cached on disk.
+
+    Numba looks only at the file of the function itself to see whether a cached kernel is stale, not at those it calls, so the
+    cache lies in a folder named by the digest of all of them. NUMBA_CACHE_DIR, where it is set, is used as it is.
+    """
+    before = numba.config.CACHE_DIR
+    if not before:
+        numba.config.CACHE_DIR = str(user_cache_path("levelbreak", appauthor=False) / source_digest())
+    try:
+        return numba.njit(**OPTIONS, cache=not os.environ.get("NUMBA_DISABLE_JIT"))(function)  # type: ignore[no-any-return]
+    finally:
+        numba.config.CACHE_DIR = before

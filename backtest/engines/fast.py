@@ -1,0 +1,144 @@
+"""The fast engine: the accounting law as compiled kernels over arrays."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backtest.engines.arrays import NO_BOUNDS, Tables, desk_of, fine_of, panel_of, stamps_of, tables_of
+from backtest.engines.book import NOTHING, Desk
+from backtest.engines.walk import walk
+from backtest.errors import FundingHoleError, MarketError
+from backtest.model import Ledger, Market, Plan, Rejections, Result, Trades, Venue
+from backtest.model.arrays import Float
+from backtest.model.result import NO_TIME
+
+__all__ = ["execute"]
+
+
+def execute(market: Market, plan: Plan, venue: Venue, *, skip: bool = True) -> Result:
+    """Run a plan on a market at a venue and return equity, trades, ledger, rejections and the assumptions in force.
+
+    skip: pass over bars in which nothing can happen; without it every bar goes through the whole law, to the same result.
+    A plan that breaks a rule, a market without bars and a position held through a funding hole are errors.
+    """
+    start = market.start_bar
+    if start >= len(market):
+        raise MarketError(f"The market {market.name} has no bars to trade; it has {len(market)} in all.")
+    tables = tables_of(market, venue, start)
+    desk = desk_of(market, plan, venue, tables, True)
+    equity = np.empty(len(market) - start)
+    settle(market, venue, desk, tables, equity, start, skip)
+    result = collect(market, plan, venue, tables, desk, equity, start)
+    refuse_holes(market, result)
+    return replace(result, assumptions=assumptions_of(market, result, desk, tables))
+
+
+def settle(market: Market, venue: Venue, desk: Desk, tables: Tables, equity: Float, start: int, skip: bool) -> None:
+    """Walk the bars; what happens is written on the desk."""
+    panel = panel_of(market)
+    fine, bounds = fine_of(market) if venue.intrabar == "fine" else (panel, NO_BOUNDS)
+    walk(desk, panel, fine, bounds, tables.switches, stamps_of(market), equity, start, skip)
+
+
+def collect(market: Market, plan: Plan, venue: Venue, tables: Tables, desk: Desk, equity: Float, start: int) -> Result:
+    """Put what was written on the desk into the result's tables."""
+    account = desk.account[0]
+    changes = desk.changes[: account["positions"]]
+    return Result(
+        time=market.time[start:],
+        interval=market.interval,
+        equity=equity,
+        final_wallet=float(account["wallet"]),
+        position_bar=changes["bar"] - start,
+        position_symbol=changes["symbol"],
+        position_quantity=changes["quantity"],
+        trades=trades_of(market, desk.trades[: account["trades"]]),
+        ledger=Ledger(symbols=market.symbols, **columns(desk.ledger[: account["ledger"]])),
+        rejections=rejections_of(market, plan, desk.rejections[: account["rejections"]]),
+        venue=venue,
+        passport=market.passport,
+        symbols=market.symbols,
+        tier_tables=tables.used,
+        market_name=market.name,
+    )
+
+
+def columns(records: Any) -> dict[str, Any]:
+    """The fields of records as columns."""
+    return {name: np.ascontiguousarray(records[name]) for name in records.dtype.names}
+
+
+def trades_of(market: Market, records: Any) -> Trades:
+    """The trades; an open one has no exit time."""
+    found = columns(records)
+    found["exit_time"] = np.where(found["exit_bar"] == NOTHING, NO_TIME, found["exit_time"])
+    return Trades(symbols=market.symbols, trade=np.arange(1, len(records) + 1), **found)
+
+
+def rejections_of(market: Market, plan: Plan, records: Any) -> Rejections:
+    """The rows that came to nothing, in the order in which they did."""
+    found = columns(records)
+    row = found["row"]
+    position = np.array([market.position(s) for s in plan.symbols] if len(plan) else [0], dtype=np.int32)
+    of_plan = {"bar": plan.bar[row], "symbol": position[plan.symbol[row]], "kind": plan.kind[row]}
+    return Rejections(symbols=market.symbols, **found, **of_plan)
+
+
+def refuse_holes(market: Market, result: Result) -> None:
+    """Raise when a position was held at a time for which its funding is unknown."""
+    trades = result.trades
+    end = int(market.time[-1]) + market.interval
+    for hole in market.funding_holes:
+        mine = trades.symbol == market.position(hole.symbol)
+        left = np.where(trades.exit_bar < 0, end, trades.exit_time + inside(market, trades))
+        through = mine & (trades.entry_time < hole.end) & (left > hole.start)
+        if through.any():
+            raise FundingHoleError(
+                f"{hole}, and {int(through.sum())} trades held a position in it; nothing is counted as zero. "
+                "Fetch the missing stamps, declare a proxy, or give a rate with --assume-funding RATE."
+            )
+
+
+def inside(market: Market, trades: Trades) -> Any:
+    """How long after its bar's open an exit may have happened: a bar, but for exits at the open."""
+    return np.where(trades.reason >= 4, market.interval, 0)
+
+
+def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -> dict[str, int]:
+    """Everything that was assumed in this run, by short name, with its count; what did not occur is left out."""
+    account = desk.account[0]
+    counts = {
+        "ambiguous_bars": int(account["ambiguous"]),
+        "cross_extremes_coincide": int(account["coincide"]),
+        "funding_inside_bar": int(account["funding_inside"]),
+        "marked_at_last_close": int(account["at_last_close"]),
+        "mark_is_last": bars_without_mark(market, result),
+        "assumed_funding": market.funding.assumed,
+        "tiers_before_their_date": tables.early,
+        "assumed_tiers": tables.assumed,
+        "slippage_is_a_constant": int(result.venue.slippage > 0),
+        "gaps_filled": sum(series.gaps for series in market.passport.series if series.name.endswith(".bars")),
+    }
+    for series in market.passport.series:
+        if series.origin in ("proxy", "assumed"):
+            counts[f"{series.origin}_feed:{series.name}"] = 1
+    counts["simulated_data"] = sum(series.origin == "simulated" for series in market.passport.series)
+    return {name: count for name, count in counts.items() if count}
+
+
+def bars_without_mark(market: Market, result: Result) -> int:
+    """Bars, summed over positions, for which the last price stood in for the mark."""
+    trades = result.trades
+    last = len(market) - 1
+    total = 0
+    for j in range(len(market.symbols)):
+        mine = trades.symbol == j
+        ends = np.where(trades.exit_bar[mine] < 0, last, trades.exit_bar[mine])
+        starts = trades.entry_bar[mine]
+        if market.mark is None:
+            total += int(np.sum(ends - starts + 1))
+        else:
+            without = np.concatenate(([0], np.cumsum(np.isnan(market.mark.open[:, j]) & ~np.isnan(market.open[:, j]))))
+            total += int(np.sum(without[ends + 1] - without[starts]))
+    return total

@@ -1,0 +1,352 @@
+"""The walk over the bars: from event to event while flat, in quiet stretches while one position is held, else bar by bar.
+
+A quiet stretch is a run of bars of which it is certain, from a few comparisons a bar, that nothing happens in them but a change
+of the price. Whatever might be more goes through `step`, which is the whole law for one bar; `skip` False sends every bar there.
+"""
+
+import numpy as np
+
+from backtest.engines.book import (
+    END_OF_DATA,
+    ENTER,
+    EXIT,
+    EXPIRED,
+    NEVER,
+    NOTHING,
+    OUT_CLOSE_STOP,
+    OUT_OPEN,
+    Desk,
+    Panel,
+    Stamps,
+)
+from backtest.engines.compile import compiled, compiled_entry
+from backtest.engines.fills import drop_pending, reject, write_trade
+from backtest.engines.inside import inside_bar
+from backtest.engines.margin import account_root, refresh, side_of
+from backtest.engines.opening import begin_bar, open_bar, protective_stop, settle_until_open
+from backtest.model.arrays import Float, Int64
+
+SURE = 1e-9  # relative: a liquidation price worked out by another formula may differ by rounding
+
+
+@compiled
+def score_bar(d: Desk, equity: float, held: bool) -> None:
+    """Add one bar's equity to the sums from which the metrics follow; after ruin there is no return any more."""
+    a = d.account[0]
+    change = equity / a.before - 1.0 if a.before > 0.0 else 0.0
+    a.bars += 1
+    a.bars_held += held
+    a.sum += change
+    a.squares += change * change
+    if change < 0.0:
+        a.down_squares += change * change
+    a.before = equity
+    if equity > a.peak:
+        a.peak = equity
+        a.floor = equity * (1.0 + a.drawdown)
+    elif equity < a.floor:
+        a.floor = equity
+        a.drawdown = equity / a.peak - 1.0
+
+
+@compiled
+def lay_out(d: Desk, panel: Panel, bar: int, i: int) -> None:
+    """Lay the prices of row i of a panel on the book; `bar` is the market's bar, of which i may be a finer part."""
+    d.account[0].bar = bar
+    d.account[0].time = panel.time[i]
+    for j in range(d.book.size):
+        p = d.book[j]
+        p.open, p.high, p.low, p.close = panel.open[i, j], panel.high[i, j], panel.low[i, j], panel.close[i, j]
+        p.mark_open, p.mark_high = panel.mark_open[i, j], panel.mark_high[i, j]
+        p.mark_low, p.mark_close = panel.mark_low[i, j], panel.mark_close[i, j]
+
+
+@compiled
+def end_of_bar(d: Desk) -> float:
+    """Step 7: expiries, close_stop, the trail's best close; the equity at the close, never below zero."""
+    account = d.account[0]
+    equity = account.wallet
+    for j in range(d.book.size):
+        p = d.book[j]
+        if p.pending != NOTHING and p.expiry <= account.bar:
+            drop_pending(d, j, EXPIRED)
+        if p.close != p.close:
+            if p.quantity != 0.0:
+                equity += p.quantity * (p.last_close - p.entry)
+                account.at_last_close += 1
+            continue
+        p.last_close = p.close
+        if p.quantity != 0.0:
+            side = side_of(p.quantity)
+            if side * (p.close - p.close_stop) < 0.0 and p.order == NOTHING:
+                p.order = OUT_CLOSE_STOP
+            p.best = side * max(side * p.best, side * p.close)
+            equity += p.quantity * (p.mark_close - p.entry)
+    return max(equity, 0.0)
+
+
+@compiled
+def switch_tables(d: Desk, switches: Int64, i: int) -> None:
+    """Put tier tables into force whose date has come; a switch is (bar, symbol, table)."""
+    account = d.account[0]
+    while account.next_switch < switches.shape[0] and switches[account.next_switch, 0] <= i:
+        j = switches[account.next_switch, 1]
+        d.book[j].table = switches[account.next_switch, 2]
+        refresh(d, j)
+        account.next_switch += 1
+
+
+@compiled
+def step(
+    d: Desk,
+    panel: Panel,
+    fine: Panel,
+    bounds: Int64,
+    switches: Int64,
+    stamps: Stamps,
+    equity: Float,
+    i: int,
+    start: int,
+) -> None:
+    """One bar, the whole law: steps 1 to 7, on the finer bars where they are to be walked."""
+    account = d.account[0]
+    switch_tables(d, switches, i)
+    begin = account.next_row
+    end = begin
+    while end < d.rows.size and d.rows[end].bar < i:
+        end += 1
+    account.next_row = end
+    if d.rules[0].fine and bounds[i + 1] > bounds[i]:
+        for k in range(bounds[i], bounds[i + 1]):
+            lay_out(d, fine, i, k)
+            begin_bar(d, stamps)
+            open_bar(d, begin, end)
+            inside_bar(d, stamps, fine.interval)
+            begin = end
+        lay_out(d, panel, i, i)
+    else:
+        lay_out(d, panel, i, i)
+        begin_bar(d, stamps)
+        open_bar(d, begin, end)
+        inside_bar(d, stamps, panel.interval)
+    marked = end_of_bar(d)
+    if d.rules[0].record:
+        equity[i - start] = marked
+    else:
+        score_bar(d, marked, account.held > 0)
+
+
+@compiled
+def held_symbol(d: Desk) -> int:
+    """The symbol held when exactly one is."""
+    for j in range(d.book.size):
+        if d.book[j].quantity != 0.0:
+            return j
+    return NOTHING
+
+
+@compiled
+def next_row_bar(d: Desk, j: int) -> int:
+    """The bar at whose open the next row is read that may matter: entries of the held side again do not."""
+    k = d.account[0].next_row
+    while k < d.rows.size:
+        r = d.rows[k]
+        if not (r.kind == ENTER and r.symbol == j and r.exposure * d.book[j].quantity > 0.0):
+            return r.bar + 1
+        k = r.other
+    return NEVER
+
+
+@compiled
+def next_stamp(d: Desk, stamps: Stamps, j: int) -> int:
+    """The next stamp of a symbol; those of the others stay, in case one of them is entered before."""
+    k = d.account[0].next_stamp
+    while k < stamps.time.size and stamps.symbol[k] != j:
+        k += 1
+    return k
+
+
+@compiled
+def bar_of(panel: Panel, time: int) -> int:
+    """The bar that a time falls into or, between two bars, the later one."""
+    if panel.regular:
+        return (time - panel.time[0]) // panel.interval
+    k = np.searchsorted(panel.time, time, side="right") - 1
+    return k + 1 if k >= 0 and time >= panel.time[k] + panel.interval else k
+
+
+@compiled
+def quiet_band(d: Desk, j: int, band: Float) -> None:
+    """Fill in the prices within which a bar is quiet: low > 0, high < 1, close >= 2, close <= 3, mark low > 4, mark high < 5."""
+    band[0] = band[2] = band[4] = -np.inf
+    band[1] = band[3] = band[5] = np.inf
+    p = d.book[j]
+    side = side_of(p.quantity)
+    stop = protective_stop(d, j)
+    liquidation = p.liquidation if d.rules[0].isolated else account_root(d, j, d.account[0].wallet)
+    near, far, behind, beyond, mark = (0, 1, 2, 3, 4) if side > 0.0 else (1, 0, 3, 2, 5)
+    if stop == stop:
+        band[near] = stop
+    if p.target == p.target:
+        band[far] = np.nextafter(p.target, side * np.inf)
+    if p.close_stop == p.close_stop:
+        band[behind] = p.close_stop
+    if p.trail == p.trail:
+        band[beyond] = p.best
+    if liquidation == liquidation:
+        band[mark] = liquidation * (1.0 + side * SURE)
+
+
+@compiled
+def is_quiet(panel: Panel, band: Float, i: int, j: int) -> bool:
+    """Whether nothing can happen in a bar; a bar without prices is not quiet."""
+    last = (panel.low[i, j] > band[0]) & (panel.high[i, j] < band[1])
+    close = (panel.close[i, j] >= band[2]) & (panel.close[i, j] <= band[3])
+    return last & close & (panel.mark_low[i, j] > band[4]) & (panel.mark_high[i, j] < band[5])
+
+
+@compiled
+def first_loud(panel: Panel, band: Float, begin: int, end: int, j: int) -> int:
+    """The first bar of begin..end that is not quiet, or end; whole blocks are tested without a branch in them."""
+    i = begin
+    while i + 16 <= end:
+        quiet = True
+        for k in range(i, i + 16):
+            quiet &= is_quiet(panel, band, k, j)
+        if not quiet:
+            break
+        i += 16
+    while i < end and is_quiet(panel, band, i, j):
+        i += 1
+    return i
+
+
+@compiled
+def mark_stretch(d: Desk, panel: Panel, equity: Float, begin: int, end: int, start: int, j: int) -> None:
+    """The equity of quiet bars, in which only the price moves."""
+    p = d.book[j]
+    quantity, wallet, entry = p.quantity, d.account[0].wallet, p.entry
+    if d.rules[0].record:
+        for i in range(begin, end):
+            equity[i - start] = max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0)
+    else:
+        for i in range(begin, end):
+            score_bar(d, max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0), True)
+    if end > begin:
+        p.last_close = panel.close[end - 1, j]
+
+
+@compiled
+def settle_quietly(d: Desk, panel: Panel, stamps: Stamps, i: int, j: int, band: Float) -> bool:
+    """Settle the stamps due at the open of bar i; whether the bar can be passed over then."""
+    d.account[0].bar, d.account[0].time = i, panel.time[i]
+    d.book[j].open, d.book[j].mark_open = panel.open[i, j], panel.mark_open[i, j]
+    settle_until_open(d, stamps)
+    quiet_band(d, j, band)
+    k = next_stamp(d, stamps, j)
+    inside = k < stamps.time.size and stamps.time[k] < panel.time[i] + panel.interval
+    return not inside and is_quiet(panel, band, i, j)
+
+
+@compiled
+def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, i: int, start: int, band: Float) -> int:
+    """Walk the quiet bars from i on with one position held, settling funding due at their opens; the bar to go on with."""
+    j = held_symbol(d)
+    if d.book[j].order != NOTHING:
+        return i
+    switch = switches[d.account[0].next_switch, 0] if d.account[0].next_switch < switches.shape[0] else NEVER
+    end = min(panel.time.size, next_row_bar(d, j), d.book[j].out_bar, switch)
+    quiet_band(d, j, band)
+    while i < end:
+        k = next_stamp(d, stamps, j)
+        due = bar_of(panel, stamps.time[k]) if k < stamps.time.size else NEVER
+        loud = first_loud(panel, band, i, min(end, due), j)
+        mark_stretch(d, panel, equity, i, loud, start, j)
+        i = loud
+        if i < due or i >= end or stamps.time[k] > panel.time[i] or panel.open[i, j] != panel.open[i, j]:
+            break
+        if not settle_quietly(d, panel, stamps, i, j, band):
+            break
+        mark_stretch(d, panel, equity, i, i + 1, start, j)
+        i += 1
+    while d.account[0].next_row < d.rows.size and d.rows[d.account[0].next_row].bar < i - 1:
+        d.account[0].next_row += 1
+    return i
+
+
+@compiled
+def wait(d: Desk, n: int, equity: Float, i: int, start: int) -> int:
+    """Jump over the bars in which the account is flat and nothing is pending; the bar to go on with."""
+    k = d.account[0].next_row
+    end = min(d.rows[k].bar + 1 if k < d.rows.size else NEVER, n)
+    if end <= i:
+        return i
+    wallet = d.account[0].wallet
+    if d.rules[0].record:
+        equity[i - start : end - start] = wallet
+    else:
+        score_bar(d, wallet, False)
+        d.account[0].bars += end - i - 1
+    return end
+
+
+@compiled
+def end_of_data(d: Desk) -> None:
+    """What is still open at the end: rows that no bar reads, pending entries, positions."""
+    for j in range(d.book.size):
+        if d.book[j].pending != NOTHING:
+            drop_pending(d, j, END_OF_DATA)
+    for row in range(d.account[0].next_row, d.rows.size):
+        if d.rows[row].kind != EXIT:
+            reject(d, row, END_OF_DATA)
+    for j in range(d.book.size):
+        p = d.book[j]
+        if p.quantity != 0.0:
+            write_trade(d, j, side_of(p.quantity), NOTHING, NOTHING, p.last_close, OUT_OPEN)
+
+
+@compiled
+def link_rows(d: Desk, start: int) -> None:
+    """Link every row to the next that is not the same entry again, and pass over the rows of the warm-up."""
+    for k in range(d.rows.size - 1, -1, -1):
+        r = d.rows[k]
+        r.other = k + 1
+        if r.kind == ENTER and k + 1 < d.rows.size:
+            after = d.rows[k + 1]
+            if after.kind == ENTER and after.symbol == r.symbol and after.exposure * r.exposure > 0.0:
+                r.other = after.other
+    while d.account[0].next_row < d.rows.size and d.rows[d.account[0].next_row].bar < start - 1:
+        d.account[0].next_row += 1
+
+
+def walk_python(
+    d: Desk,
+    panel: Panel,
+    fine: Panel,
+    bounds: Int64,
+    switches: Int64,
+    stamps: Stamps,
+    equity: Float,
+    start: int,
+    skip: bool,
+) -> None:
+    """Run the plan from bar `start` to the end; with `record` the equity of each bar goes into `equity`."""
+    band = np.empty(6)
+    link_rows(d, start)
+    n = panel.time.size
+    i = start
+    while i < n:
+        if skip and d.account[0].pending == 0:
+            if d.account[0].held == 0:
+                i = wait(d, n, equity, i, start)
+            elif d.account[0].held == 1 and not d.rules[0].fine:
+                i = hold(d, panel, switches, stamps, equity, i, start, band)
+            if i >= n:
+                break
+        step(d, panel, fine, bounds, switches, stamps, equity, i, start)
+        i += 1
+    d.account[0].bar, d.account[0].time = n - 1, panel.time[n - 1]
+    end_of_data(d)
+
+
+walk = compiled_entry(walk_python)

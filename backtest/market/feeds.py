@@ -1,0 +1,122 @@
+"""Feeds: series beside the prices, each value with the time at which it became known."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backtest.errors import MarketError, did_you_mean
+from backtest.market.bars import Span
+from backtest.market.certify import certify
+from backtest.market.clock import interval_text
+from backtest.market.declare import Source
+from backtest.market.obtain import Sources
+from backtest.market.read import Columns
+from backtest.market.validate import Finding, count, feed_findings, order_findings, sift, usual_spacing
+from backtest.model.arrays import utc_text
+from backtest.model.market import Feed
+from backtest.model.passport import Origin, Series
+
+__all__ = ["LoadedFeed", "load_feeds"]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedFeed:
+    """A feed, None where nothing of it is known in the span, and its passport line."""
+
+    feed: Feed | None
+    series: Series
+
+
+def load_feeds(sources: Sources, declared: Mapping[str, Source], span: Span) -> dict[str, LoadedFeed]:
+    """Return the declared feeds by name, a symbol's own as "SYMBOL.name"; those they borrow from come first."""
+    own = {name: load_feed(sources, name, source, span) for name, source in declared.items() if not borrows(source)}
+    return {name: own[name] if name in own else borrowed(name, source, own) for name, source in declared.items()}
+
+
+def borrows(source: Source) -> bool:
+    """Whether the feed is another feed of the same market."""
+    return source.proxy is not None and source.file is None and source.store is None
+
+
+def load_feed(sources: Sources, name: str, source: Source, span: Span) -> LoadedFeed:
+    """Return one feed with what became known up to the end of the span; values before its start are kept."""
+    if source.assume is not None:
+        feed = Feed(name, np.array([span.start]), np.array([source.assume]), source.unit or "")
+        note = f"{name} is an assumption: {source.assume:g} from {utc_text(span.start)} on, 1 value."
+        return passed(feed, "assumed", f"{source.assume:g}", (note,))
+    if source.scenario is not None:
+        simulated = sources.simulated_feed(source.scenario, name)
+        kept = replace(simulated.until(span.end), name=name, unit=source.unit or simulated.unit)
+        return passed(kept, "simulated", f"scenario:{source.scenario}", ())
+    symbol, _, key = name.rpartition(".")
+    place = interval_text(source.interval) if source.interval else ""
+    entry = "_".join(part for part in (symbol, key, place) if part)
+    try:
+        read = sources.feed(source, entry)
+    except MarketError as error:
+        raise MarketError(f"{name}: {error}") from None
+    return checked(name, source, read, span)
+
+
+def checked(name: str, source: Source, read: Columns, span: Span) -> LoadedFeed:
+    """Return a feed that was read from a file, once nothing fatal was found in it."""
+    findings = list(order_findings(name, "value", read.time))
+    usual, interval = usual_spacing(read.time), source.interval
+    if interval is not None and not findings and usual not in (0, interval):
+        apart = f"{interval_text(usual)} apart, not {interval_text(interval)} as declared"
+        since = f"from {utc_text(int(read.time[0]))} on ({count(read.time.size, 'value')})"
+        findings.append(Finding(f"{name} has values {apart}, {since}"))
+    known_at = read.time + (interval or 0 if source.known_at == "close" else 0) + source.lag
+    inside = (known_at >= span.start) & (known_at <= span.end)
+    value = read.values["value"]
+    findings += feed_findings(name, read.time[inside], value[inside], interval)
+    findings += coverage(name, known_at, span)
+    if source.proxy is not None:
+        findings.append(Finding(f"{name} stands in from {source.proxy}.", False))
+    notes = read.findings + sift(read.source, findings)
+    kept = (known_at <= span.end) & np.isfinite(value)
+    feed = Feed(name, known_at[kept], value[kept], source.unit or "")
+    steps = np.diff(read.time[inside])
+    gaps = int((steps // interval - 1).sum()) if interval is not None and steps.size else 0
+    return passed(feed, source.origin, read.source, notes, gaps)
+
+
+def coverage(name: str, known_at: np.ndarray[tuple[int], np.dtype[np.int64]], span: Span) -> Iterator[Finding]:
+    """A feed that starts after the first bar's close, or ends longer before the span's end than its longest pause."""
+    if not known_at.size:
+        return
+    began, ended = int(known_at.min()), int(known_at.max())
+    pause = int(np.diff(np.sort(known_at)).max()) if known_at.size > 1 else span.interval
+    if began > span.start + span.interval:
+        yield Finding(
+            f"{name} starts late: its first of {count(known_at.size, 'value')} is known at {utc_text(began)}.", False
+        )
+    if ended + pause < span.end:
+        yield Finding(
+            f"{name} ends early: its last of {count(known_at.size, 'value')} is known at {utc_text(ended)}.", False
+        )
+
+
+def passed(feed: Feed, origin: Origin, source: str, notes: tuple[str, ...], gaps: int = 0) -> LoadedFeed:
+    """Return a feed with its passport line; one of which nothing is known in the span is missing."""
+    columns = Columns(feed.known_at, {"value": feed.value}, source)
+    if feed.value.size:
+        return LoadedFeed(feed, certify(feed.name, origin, columns, notes, gaps))
+    return LoadedFeed(None, certify(feed.name, "missing", columns, (*notes, f"{feed.name} has 0 values in the span.")))
+
+
+def borrowed(name: str, source: Source, own: Mapping[str, LoadedFeed]) -> LoadedFeed:
+    """Return another feed under this name: a symbol's feed of the same key, or a feed by its full name."""
+    symbol, _, key = name.rpartition(".")
+    lender = f"{source.proxy}.{key}" if symbol and f"{source.proxy}.{key}" in own else source.proxy or ""
+    if lender not in own:
+        raise MarketError(f"`{name}.proxy` names {source.proxy!r}, which has no such feed.{did_you_mean(lender, own)}")
+    lent = own[lender]
+    origin: Origin = "proxy" if lent.series.origin == "real" else lent.series.origin
+    if lent.feed is None:
+        return LoadedFeed(
+            None, replace(lent.series, name=name, findings=(f"{name} stands in from {lender}, which has 0 values.",))
+        )
+    note = f"{name} stands in from {lender}: {count(lent.feed.value.size, 'value')}."
+    return passed(replace(lent.feed, name=name), origin, lender, (note,), lent.series.gaps)

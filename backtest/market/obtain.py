@@ -1,0 +1,123 @@
+"""Where a declared series comes from: a file, the store or a simulated scenario, each opened once a load."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backtest.errors import MarketError, did_you_mean
+from backtest.market.declare import Source
+from backtest.market.read import Columns, Table, columns_of, open_table, plain, store_entry
+from backtest.market.validate import count
+from backtest.model.market import Feed
+
+if TYPE_CHECKING:
+    from backtest.market.scenario import Simulated
+
+__all__ = ["PRICES", "Sources"]
+
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The series of one market; folder: what paths start from; market: its name, for messages; seed: of scenarios."""
+
+    folder: Path
+    market: str
+    seed: int | None = None
+    tables: dict[Path, Table] = field(default_factory=dict)
+    simulations: dict[str, Any] = field(default_factory=dict)
+
+    def simulation(self, name: str) -> "Simulated":
+        """Return a scenario, simulated once."""
+        if name not in self.simulations:
+            from backtest.market.scenario import simulate
+
+            self.simulations[name] = simulate(str(self.folder / name) if name.endswith(".toml") else name, self.seed)
+        found: Simulated = self.simulations[name]
+        return found
+
+    def table(self, source: Source, entry: str) -> Table:
+        """Return the table of a file or of a store entry, read once."""
+        path = (
+            self.folder / source.file
+            if source.file is not None
+            else store_entry(source.store or "", entry, self.market)
+        )
+        if path not in self.tables:
+            self.tables[path] = open_table(path)
+        return self.tables[path]
+
+    def bars(self, symbol: str, source: Source, entry: str) -> Columns:
+        """Return open, high, low, close and volume of a symbol."""
+        if source.scenario is not None:
+            world, j = self.column(source.scenario, symbol)
+            values = {k: np.ascontiguousarray(getattr(world, k)[:, j]) for k in (*PRICES, "volume")}
+            return Columns(np.asarray(world.time), values, f"scenario:{source.scenario}")
+        return columns_of(self.table(source, entry), (*PRICES, "volume"), named=source.columns, tz=source.tz)
+
+    def mark(self, symbol: str, source: Source, entry: str) -> Columns:
+        """Return the mark's open, high, low, close; of a file with one price a bar, flat bars."""
+        if source.scenario is not None:
+            world, j = self.column(source.scenario, symbol)
+            if world.mark is None:
+                raise MarketError(f"{symbol}.mark: the scenario {source.scenario} has no mark prices.")
+            values = {k: np.ascontiguousarray(getattr(world.mark, k)[:, j]) for k in PRICES}
+            return Columns(np.asarray(world.time), values, f"scenario:{source.scenario}")
+        table = self.table(source, entry)
+        named = source.columns | ({"price": source.column} if source.column else {})
+        if "price" not in named and {"open", "high", "low"} <= {plain(c) for c in table.data.column_names} | set(named):
+            return columns_of(table, PRICES, named=named, tz=source.tz)
+        single = columns_of(table, ("price",), named=named, tz=source.tz)
+        price = single.values["price"]
+        note = f"{symbol}.mark has one price a bar, taken for all of the bar ({count(price.size, 'bar')})."
+        values = dict.fromkeys(PRICES, price)
+        return Columns(single.time, values, single.source, (*single.findings, note))
+
+    def funding(self, symbol: str, source: Source, entry: str) -> Columns:
+        """Return the rate (fraction) and the settlement mark of each funding stamp, NaN where there is no mark."""
+        if source.scenario is not None:
+            world, j = self.column(source.scenario, symbol)
+            mine = world.funding.symbol == j
+            values = {"rate": world.funding.rate[mine], "mark": world.funding.mark[mine]}
+            return Columns(world.funding.time[mine], values, f"scenario:{source.scenario}")
+        named = source.columns | ({"rate": source.column} if source.column else {})
+        found = columns_of(self.table(source, entry), ("rate",), optional=("mark",), named=named, tz=source.tz)
+        scale = 100.0 if source.unit == "percent" else 1.0
+        mark = found.values.get("mark", np.full(found.time.size, np.nan))
+        return Columns(found.time, {"rate": found.values["rate"] / scale, "mark": mark}, found.source, found.findings)
+
+    def feed(self, source: Source, entry: str) -> Columns:
+        """Return the values of a feed's file at their stamps."""
+        table = self.table(source, entry)
+        named = source.columns | ({"value": source.column} if source.column else {})
+        if "value" not in named and len(others := value_columns(table)) == 1:
+            named["value"] = others[0]
+        return columns_of(table, ("value",), named=named, tz=source.tz)
+
+    def simulated_feed(self, scenario: str, name: str) -> Feed:
+        """Return a feed of a scenario."""
+        feeds = self.simulation(scenario).feeds
+        if name not in feeds:
+            raise MarketError(f"The scenario {scenario} has no feed named {name!r}.{did_you_mean(name, feeds)}")
+        return feeds[name]
+
+    def column(self, scenario: str, symbol: str) -> tuple["Simulated", int]:
+        """Return a scenario and the column of a symbol in it."""
+        world = self.simulation(scenario)
+        if symbol not in world.symbols:
+            raise MarketError(f"The scenario {scenario} has no symbol {symbol!r}.{did_you_mean(symbol, world.symbols)}")
+        return world, world.symbols.index(symbol)
+
+
+def value_columns(table: Table) -> Sequence[str]:
+    """Return the columns of a table that are not times."""
+    from backtest.market.read import ALIASES
+
+    return [
+        field.name for field in table.data.schema
+        if plain(field.name) not in ALIASES["time"] and not str(field.type).startswith(("timestamp", "date"))
+    ]  # fmt: skip

@@ -1,0 +1,22 @@
+"""Strategies as files: found by name or path, imported, given their parameters, and asked for their plan.
+
+A strategy is one frozen dataclass with a method `plan(self, market) -> Plan`; nothing to inherit from, nothing to
+register.
+"""
+
+from backtest.plugins.describe import Parameter, StrategyInfo, describe_strategy
+from backtest.plugins.files import StrategyFile, find_strategy, strategy_names
+from backtest.plugins.load import Strategy, load_strategy
+from backtest.plugins.planning import make_plan
+
+__all__ = [
+    "Parameter",
+    "Strategy",
+    "StrategyFile",
+    "StrategyInfo",
+    "describe_strategy",
+    "find_strategy",
+    "load_strategy",
+    "make_plan",
+    "strategy_names",
+]

@@ -1,0 +1,73 @@
+"""Tables that fit the terminal: columns too many for the width go on in a further table, never into a wrapped line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from backtest.report.words import printable
+
+__all__ = ["Column", "packed", "table_of"]
+
+LONGEST = 28
+
+
+@dataclass(frozen=True)
+class Column:
+    """A header and its cells; left: text, else numbers; spare: may be left out where the terminal is narrow."""
+
+    header: str
+    cells: Sequence[str]
+    styles: Sequence[str] = ()
+    left: bool = False
+    spare: bool = False
+
+    def text(self, row: int) -> Text:
+        return Text(clipped(self.cells[row]), style=self.styles[row] if self.styles else "", no_wrap=True)
+
+
+def clipped(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def table_of(columns: Sequence[Column]) -> Table:
+    """Return the columns as one table, names to the left and numbers to the right."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(Text(column.header), justify="left" if column.left else "right", no_wrap=True)
+    for row in range(len(columns[0].cells)):
+        table.add_row(*(column.text(row) for column in columns))
+    return table
+
+
+def fits(columns: Sequence[Column], console: Console) -> bool:
+    return Measurement.get(console, console.options.update(width=10_000), table_of(columns)).maximum <= console.width
+
+
+def packed(name: Column, groups: Sequence[Sequence[Column]], console: Console) -> list[Table]:
+    """Return the columns in tables that fit the width, each led by the name: one, else one a group, else more."""
+    together = [column for group in groups for column in group]
+    if fits([name, *together], console):
+        return [table_of([name, *together])]
+    if len(groups) > 1:
+        return [table for group in groups for table in packed(name, [group], console)]
+    tables, row = [], [name]
+    for column in together:
+        if len(row) > 1 and not fits([*row, column], console):
+            tables.append(table_of(row))
+            row = [name]
+        row.append(column)
+    return [*tables, table_of(row)]
+
+
+def fitted(columns: Sequence[Column], console: Console) -> Table:
+    """Return one table; where it is too wide, spare columns are left out, the last one first."""
+    kept = list(columns)
+    while not fits(kept, console) and any(column.spare for column in kept):
+        kept.remove([column for column in kept if column.spare][-1])
+    return table_of(kept)

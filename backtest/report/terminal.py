@@ -1,0 +1,248 @@
+"""What a run came to, in the terminal: figures, where the money went, what was assumed, and what the data are worth."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from backtest.analysis.summary import Summary
+from backtest.catalogue import BrokenRun, RunEntry
+from backtest.model.arrays import utc_text
+from backtest.report import words
+from backtest.report.columns import Column, fitted, packed
+
+__all__ = ["print_report", "print_runs"]
+
+WIDEST_TEXT = 110
+SHOWN_FINDINGS = 5
+KIND_NAMES = {"trade_pnl": "trades", "fee": "fees", "frozen": "frozen"}
+
+
+def print_report(
+    summaries: Sequence[Summary],
+    folders: Sequence[Path | None],
+    console: Console,
+    failures: Mapping[str, str] | None = None,
+) -> None:
+    """Print one or several runs: what they ran on, figures, PnL by kind, assumptions, data, refused rows, folders."""
+    if summaries:
+        print_headings(summaries, console)
+        print_figures(summaries, console)
+        print_pnl(summaries, console)
+        print_assumptions(summaries, console)
+        print_data(summaries, console)
+        print_rejections(summaries, console)
+        print_folders(summaries, folders, console)
+    if failures:
+        title("Not run", console)
+        for name, sentence in failures.items():
+            bullet(Text.assemble((words.printable(name), "bold red"), f": {words.printable(sentence)}"), console)
+
+
+def title(text: str, console: Console) -> None:
+    console.print()
+    console.print(Text(text, style="bold"))
+
+
+def line(text: Text | str, console: Console, left: int = 0) -> None:
+    """Print running text, wrapped at a width that can be read."""
+    body = text if isinstance(text, Text) else Text(words.printable(text))
+    console.print(Padding(body, (0, 0, 0, left)), width=min(console.width, WIDEST_TEXT))
+
+
+def bullet(text: Text | str, console: Console) -> None:
+    body = text if isinstance(text, Text) else Text(words.printable(text))
+    wrapped = body.wrap(console, min(console.width, WIDEST_TEXT) - 4)
+    for i, part in enumerate(wrapped):
+        part.rstrip()
+        console.print(Text.assemble("  · " if i == 0 else "    ", part), no_wrap=True, crop=False)
+
+
+# --- what was run -----------------------------------------------------------------------------------------------
+
+
+def print_headings(summaries: Sequence[Summary], console: Console) -> None:
+    simulated = sorted({s.market for s in summaries if s.grade == "D"})
+    if simulated:
+        banner = Text.assemble((" SIMULATED MARKET ", "bold black on yellow"), " made by a generator, not by a market;")
+        line(banner.append(" the figures say nothing about the past."), console)
+    for heading in dict.fromkeys(market_words(s) for s in summaries):
+        line(heading, console)
+    for heading in dict.fromkeys(venue_words(s) for s in summaries):
+        line(Text(words.printable(heading), style="dim"), console)
+    if len(summaries) == 1 and summaries[0].parameters:
+        pairs = (f"{k}={words.value_words(v)}" for k, v in summaries[0].parameters.items())
+        line(Text(words.printable("  ".join(pairs)), style="dim"), console)
+
+
+def market_words(s: Summary) -> str:
+    names = ", ".join(s.symbols[:6]) + (f" and {len(s.symbols) - 6} more" if len(s.symbols) > 6 else "")
+    bars = f"{s.bars:,} bars of {words.interval_words(s.interval)}"
+    return f"{s.market} · {names} · {utc_text(s.start)} to {utc_text(s.end)} · {bars}"
+
+
+def venue_words(s: Summary) -> str:
+    v: dict[str, Any] = {"venue": "venue", "margin_mode": "cross", "intrabar": "worst", **s.settings}
+    leverage = v.get("leverage")
+    rates = " ".join(
+        f"{name} {100 * v[name]:.4g}%" for name in ("maker", "taker", "slippage") if v.get(name) is not None
+    )
+    margin = "no leverage limit" if leverage is None or math.isinf(leverage) else f"{leverage:g}x {v['margin_mode']}"
+    parts = [str(v["venue"]), f"cash {s.cash:,.10g}", margin, rates, f"intrabar {v['intrabar']}"]
+    parts += [f"engine {v['engine']}"] if "engine" in v else []
+    return " · ".join([*parts, f"seed {v['seed']}"] if v.get("seed") is not None else parts)
+
+
+# --- figures ----------------------------------------------------------------------------------------------------
+
+
+def print_figures(summaries: Sequence[Summary], console: Console) -> None:
+    """Print the comparison, a row a strategy."""
+    console.print()
+    for i, table in enumerate(packed(names_of(summaries), figure_columns(summaries), console)):
+        if i:
+            console.print()
+        console.print(table)
+
+
+def names_of(summaries: Sequence[Summary]) -> Column:
+    names = [strategy_name(s.strategy) for s in summaries]
+    return Column("strategy", names, ["bold"] * len(names), left=True)
+
+
+def strategy_name(strategy: str) -> str:
+    """Return a strategy's name without its folder: "ideas/mine.py:Break" is "mine:Break"."""
+    return strategy.replace("\\", "/").rsplit("/", 1)[-1].replace(".py", "")
+
+
+def figure_columns(summaries: Sequence[Summary]) -> list[list[Column]]:
+    gains = [s.total_return for s in summaries]
+    colours = ["green" if g > 0 else "red" if g < 0 else "" for g in gains]
+    performance = [
+        Column("return", [words.percent(g, sign=True) for g in gains], colours),
+        Column("CAGR", [words.percent(s.cagr, sign=True) for s in summaries]),
+        Column("Sharpe", [words.ratio(s.sharpe) for s in summaries]),
+        Column("Sortino", [words.ratio(s.sortino) for s in summaries]),
+        Column("max DD", [words.percent(s.max_drawdown) for s in summaries]),
+        Column("Calmar", [words.ratio(s.calmar) for s in summaries]),
+    ]
+    trading = [
+        Column("trades", [words.count(s.trades) for s in summaries]),
+        Column("win rate", [words.percent(s.win_rate) for s in summaries]),
+        Column("exposure", [words.percent(s.exposure) for s in summaries]),
+        Column("funding paid", words.money([s.funding_paid for s in summaries])),
+        Column("fees", words.money([s.fees for s in summaries])),
+        Column(
+            "liq.",
+            [words.count(s.liquidations) for s in summaries],
+            ["red" if s.liquidations else "" for s in summaries],
+        ),
+    ]
+    return [performance, trading]
+
+
+def print_pnl(summaries: Sequence[Summary], console: Console) -> None:
+    """Print where the money came from and went, by ledger kind; kinds without a row in any run are left out."""
+    title("PnL by ledger kind, quote units", console)
+    columns = []
+    for kind in summaries[0].pnl_by_kind:
+        amounts = [s.pnl_by_kind.get(kind, 0.0) for s in summaries]
+        if any(amounts) or kind in ("trade_pnl", "fee", "funding"):
+            columns.append(Column(KIND_NAMES.get(kind, kind.replace("_", " ")), words.money(amounts)))
+    if any(s.unrealised for s in summaries):
+        columns.append(Column("unrealised", words.money([s.unrealised for s in summaries])))
+    totals = [s.final_equity - s.cash for s in summaries]
+    columns.append(Column("= total", words.money(totals), ["bold"] * len(totals)))
+    columns.append(
+        Column("(slippage)", words.money([s.memo.get("slippage", 0.0) for s in summaries]), ["dim"] * len(totals))
+    )
+    for table in packed(names_of(summaries), [columns], console):
+        console.print(table)
+    line(Text("slippage is inside the trades, not a part of the sum", style="dim"), console)
+
+
+# --- what to believe --------------------------------------------------------------------------------------------
+
+
+def print_assumptions(summaries: Sequence[Summary], console: Console) -> None:
+    """Print every assumption in force, in plain words, with how often it was."""
+    title("Assumptions in force", console)
+    found = {name: True for s in summaries for name in s.assumptions}
+    if not found:
+        bullet("none", console)
+    for name in found:
+        counts = {str(i): s.assumptions[name] for i, s in enumerate(summaries) if name in s.assumptions}
+        text = Text.assemble(words.assumption(name), (f"  {words.times(counts, len(summaries))}", "dim"))
+        bullet(text, console)
+
+
+def print_data(summaries: Sequence[Summary], console: Console) -> None:
+    """Print the grade of the passport, and the first things that are wrong with the data."""
+    title("Data", console)
+    for grade in dict.fromkeys(s.grade for s in summaries):
+        bullet(Text(words.grade_words(grade), style="yellow" if grade in "CD" else ""), console)
+    findings = list(dict.fromkeys(f for s in summaries for f in s.findings))
+    for finding in findings[:SHOWN_FINDINGS]:
+        bullet(finding, console)
+    if len(findings) > SHOWN_FINDINGS:
+        bullet(f"and {len(findings) - SHOWN_FINDINGS} more findings, in summary.json", console)
+    tables = list(dict.fromkeys(t for s in summaries for t in s.tier_tables))
+    if tables:
+        bullet(f"margin tiers: {', '.join(tables)}", console)
+
+
+def print_rejections(summaries: Sequence[Summary], console: Console) -> None:
+    """Print how many rows of each plan came to nothing, and why."""
+    if not any(s.rejections for s in summaries):
+        return
+    title("Rows that came to nothing", console)
+    for s in summaries:
+        if s.rejections:
+            reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in s.rejections.items())
+            bullet(Text.assemble((words.printable(strategy_name(s.strategy)), "bold"), f": {reasons}"), console)
+
+
+def print_folders(summaries: Sequence[Summary], folders: Sequence[Path | None], console: Console) -> None:
+    """Print where the files are, each path on a line of its own, uncut, so that it can be copied."""
+    paths = [path for path in folders if path is not None]
+    if not paths:
+        return
+    title("Files: config.toml, ledger, trades, equity and rejections.parquet, summary.json", console)
+    for path in paths:
+        console.print(Text(f"  {words.printable(path)}"), no_wrap=True, crop=False, soft_wrap=True)
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
+
+
+def print_runs(runs: Sequence[RunEntry], broken: Sequence[BrokenRun], results: Path, console: Console) -> None:
+    """Print the runs, newest last, and name the folders that are none."""
+    if not runs:
+        line(f"There are no runs in {results} yet; make one with `backtest run`.", console)
+    else:
+        console.print(fitted(run_columns(runs), console))
+    for bad in broken:
+        line(Text(f"skipped {words.printable(bad.path)}: {words.printable(bad.problem)}", style="yellow"), console)
+
+
+def run_columns(runs: Sequence[RunEntry]) -> list[Column]:
+    figures = [run.summary.get("metrics", {}) for run in runs]
+
+    def of(name: str) -> list[float]:
+        return [math.nan if m.get(name) is None else float(m[name]) for m in figures]
+
+    return [
+        Column("run", [run.id for run in runs], ["bold"] * len(runs), left=True),
+        Column("made (UTC)", [run.created[:16].replace("T", " ") for run in runs], left=True, spare=True),
+        Column("strategy", [strategy_name(run.strategy) for run in runs], left=True),
+        Column("market", [run.market for run in runs], left=True),
+        Column("return", [words.percent(v, sign=True) for v in of("total_return")]),
+        Column("Sharpe", [words.ratio(v) for v in of("sharpe")]),
+        Column("max DD", [words.percent(v) for v in of("max_drawdown")], spare=True),
+        Column("trades", [words.count(v) for v in of("trades")], spare=True),
+        Column("grade", [run.grade for run in runs], left=True, spare=True),
+    ]

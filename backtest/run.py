@@ -1,0 +1,134 @@
+"""The one path: market, strategy, venue, engine, result."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from types import ModuleType
+from typing import Any
+
+from backtest.engines import get_engine
+from backtest.errors import ConfigError, LevelbreakError, did_you_mean
+from backtest.market import load_market
+from backtest.model import Market, Result, RunConfig
+from backtest.plugins import load_strategy, make_plan
+from backtest.venues import check_leverage, load_venue
+
+__all__ = ["configure", "run", "run_many", "run_on"]
+
+SETTINGS = tuple(f.name for f in fields(RunConfig) if f.name not in ("strategy", "parameters", "account"))
+ACCOUNT = ("cash", "leverage", "margin_mode", "intrabar", "slippage", "maker", "taker")
+
+Progress = Callable[[RunConfig], None]
+
+
+def run(config: RunConfig | str, **changes: Any) -> Result:
+    """Run one strategy on one market and return what came of it.
+
+    config: a configuration, or a strategy's name or path. changes: `market`, `venue`, `engine`, `seed`,
+    `assume_funding` (those of RunConfig), `account={"cash": 5_000, "leverage": 20}` for the account's settings,
+    `parameters={...}` or plain keywords for the strategy's: `run("support_break", market="FILE.toml", levels=(75_000,
+    70_000))`. A mistake is a LevelbreakError that says what to do.
+    """
+    config = configure(config, **changes)
+    return run_on(market_of(config), config)
+
+
+def run_on(market: Market, config: RunConfig) -> Result:
+    """Run a configuration on a market already loaded; the result carries the configuration with every parameter."""
+    strategy = load_strategy(config.strategy, dict(config.parameters))
+    plan = make_plan(strategy, market)
+    venue = load_venue(config.venue, **dict(config.account))
+    check_leverage(venue, market.symbols)
+    execute = get_engine(config.engine)
+    result = execute(market, plan, venue)
+    return replace(result, config=replace(config, parameters=parameters_of(strategy, config)), market_name=market.name)
+
+
+def run_many(configs: Iterable[RunConfig], progress: Progress | None = None) -> list[Result | LevelbreakError]:
+    """Run each configuration, each market loaded once, and return a result or the error for each, in order.
+
+    progress: called with the configuration before each run.
+    """
+    markets: dict[tuple[object, ...], Market | LevelbreakError] = {}
+    outcomes: list[Result | LevelbreakError] = []
+    for config in configs:
+        if progress is not None:
+            progress(config)
+        try:
+            outcomes.append(run_on(shared_market(config, markets), config))
+        except LevelbreakError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def shared_market(config: RunConfig, markets: dict[tuple[object, ...], Market | LevelbreakError]) -> Market:
+    which = (config.market, config.seed, config.assume_funding)
+    if which not in markets:
+        try:
+            markets[which] = market_of(config)
+        except LevelbreakError as error:
+            markets[which] = error
+    found = markets[which]
+    if isinstance(found, LevelbreakError):
+        raise found
+    return found
+
+
+def market_of(config: RunConfig) -> Market:
+    return load_market(config.market, seed=config.seed, assume_funding=config.assume_funding)
+
+
+def configure(config: RunConfig | str | os.PathLike[str], **changes: Any) -> RunConfig:
+    """Return the configuration with the changes; keywords that are no settings are parameters of the strategy.
+
+    >>> configure("support_break", seed=7, levels=[75_000, 70_000]).parameters
+    (('levels', (75000, 70000)),)
+    """
+    if not isinstance(config, RunConfig):
+        config = RunConfig(os.fspath(config))
+    account = merged(config.account, changes.pop("account", {}), "account")
+    for name, _ in account:
+        if name not in ACCOUNT:
+            raise ConfigError(f"The account has no setting named {name!r}.{did_you_mean(name, ACCOUNT)}")
+    settings = {name: changes.pop(name) for name in SETTINGS if name in changes}
+    for name in ("market", "venue"):
+        if name in settings:
+            settings[name] = os.fspath(settings[name])
+    parameters = merged(config.parameters, changes.pop("parameters", {}), "parameters")
+    parameters = merged(parameters, changes, "parameters")
+    return replace(config, parameters=parameters, account=account, **settings)
+
+
+def merged(pairs: tuple[tuple[str, Any], ...], changes: Any, name: str) -> tuple[tuple[str, Any], ...]:
+    if not isinstance(changes, Mapping):
+        raise ConfigError(f"`{name}` must be a mapping, such as {{'cash': 5_000}}, got {changes!r}.")
+    return tuple((dict(pairs) | {key: plain(value) for key, value in changes.items()}).items())
+
+
+def parameters_of(strategy: Any, config: RunConfig) -> tuple[tuple[str, Any], ...]:
+    """Return every parameter of the strategy, defaults included; None as "none", as on the command line."""
+    if not is_dataclass(strategy):
+        return config.parameters
+    values = {f.name: plain(getattr(strategy, f.name)) for f in fields(strategy) if f.init}
+    return tuple((name, "none" if value is None else value) for name, value in values.items())
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, (str, bytes)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return tuple(plain(item) for item in value)
+    if hasattr(value, "tolist"):  # a number or an array of numpy
+        return plain(value.tolist())
+    return value
+
+
+class RunModule(ModuleType):
+    """The module, callable: importing it binds `backtest.run`, which `from backtest import run` promises to call."""
+
+    def __call__(self, config: RunConfig | str, **changes: Any) -> Result:
+        return run(config, **changes)
+
+
+sys.modules[__name__].__class__ = RunModule

@@ -1,0 +1,33 @@
+"""Buy a support level that was touched and held; leave at a gain, or when a bar closes below the level.
+
+Resting buy orders at a watched price stop a fall, more often than at prices that nobody names. It should fail in a
+deleveraging, when forced sellers do not ask for the price: then the last bounce is bought just before the break.
+Source: bounces at published levels in Osler, "Support for resistance", FRBNY Economic Policy Review 6(2), 2000.
+"""
+
+from dataclasses import dataclass
+
+from backtest import Market, Plan
+from backtest.levels import bounces, fixed
+
+
+@dataclass(frozen=True)
+class SupportBounce:
+    symbol: str = "BTCUSDT"  # what to trade
+    levels: tuple[float, ...] = (75_000.0, 70_000.0)  # support prices, quote units
+    zone: float = 0.002  # how near a low must come to touch, fraction of the level
+    margin: float = 0.008  # how far above a close must be to have held, fraction of the level
+    buffer: float = 0.003  # how far below a close means broken, fraction of the level
+    target_fraction: float = 0.03  # gain at which to leave, fraction of the entry
+    leverage: float = 1.0  # exposure, multiples of equity
+
+    def plan(self, market: Market) -> Plan:
+        held = bounces(market[self.symbol], fixed(self.levels), zone=self.zone, margin=self.margin, buffer=self.buffer)
+        broken = held.level * (1 - self.buffer)
+        return Plan.long(
+            self.symbol,
+            at=held.bar,
+            exposure=self.leverage,
+            close_stop=broken,
+            target_fraction=self.target_fraction,
+        )

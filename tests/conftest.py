@@ -1,0 +1,10 @@
+"""Options of the test run."""
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    default = Path(__file__).parent / "vectors" / "perpetual.json"
+    parser.addoption("--vectors", type=Path, default=default, help="file of published numbers for test_vectors.py")
