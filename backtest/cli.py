@@ -76,13 +76,11 @@ def backtest(
 def run(
     strategy: Annotated[
         list[str] | None,
-        typer.Argument(help="Names or paths of strategies; none runs every one there is.", show_default=False),
+        typer.Argument(help="Names or paths of strategies; without one, every strategy there is.", show_default=False),
     ] = None,
     market: Annotated[
         str | None,
-        typer.Option(
-            "--market", "-m", help="A declared market's name, or a TOML file.", show_default="deleveraging-2026"
-        ),
+        typer.Option("--market", "-m", help="A declared market's name, or a TOML file; else deleveraging-2026."),
     ] = None,
     set_: Annotated[
         list[str] | None,

@@ -114,9 +114,10 @@ def random_prices(rng: np.random.Generator, n: int, tick: float) -> list[np.ndar
     """Open, high, low, close on a coarse grid, with gaps, wicks and flat bars."""
     volatility = float(rng.choice([0.005, 0.015, 0.04, 0.1]))
     price = float(rng.choice([20.0, 100.0, 100.0, 400.0]))
+    gaps = float(rng.choice([0.1, 0.35, 0.8]))
     rows = []
     for _ in range(n):
-        opened = price * (1 + volatility * rng.normal()) if chance(rng, 0.35) else price
+        opened = price * (1 + volatility * rng.normal()) if chance(rng, gaps) else price
         closed = opened if chance(rng, 0.15) else opened * (1 + volatility * rng.normal())
         high, low = max(opened, closed), min(opened, closed)
         if chance(rng, 0.6):
@@ -256,7 +257,8 @@ def random_table(rng: np.random.Generator, date: int, cash: float, leverage: flo
     k = int(rng.integers(1, 5))
     floors = (0.0, *(cash * np.cumsum(rng.choice([0.5, 1.0, 3.0, 10.0], size=k - 1))).tolist())
     first = float(rng.choice([0.0, 0.004, 0.01, 0.05]))
-    mmr = tuple((first + np.cumsum(rng.choice([0.0, 0.005, 0.03], size=k))).tolist())
+    # No rate is 1/leverage to the last bit: an entry that is liquidated exactly at its own fill would hang on rounding.
+    mmr = tuple((first * 0.9991 + np.cumsum(rng.choice([0.0, 0.005, 0.03], size=k))).tolist())
     highest = 125.0 if chance(rng, 0.8) or math.isinf(leverage) else 20.0
     if math.isinf(leverage) and chance(rng, 0.8):
         highest = math.inf
@@ -309,7 +311,7 @@ def rows_of_bar(
         reference = float(ahead)
     tick = 0.5
     rows: list[dict[str, Any]] = []
-    action = str(rng.choice(["enter", "exit", "both", "resize", "none"], p=[0.42, 0.08, 0.08, 0.22, 0.2]))
+    action = str(rng.choice(["enter", "exit", "both", "resize", "none"], p=[0.52, 0.07, 0.09, 0.2, 0.12]))
     if side[j] == 0:
         if action != "exit" and chance(rng, 0.9):
             action = "enter"
@@ -322,7 +324,7 @@ def rows_of_bar(
     if action == "resize":
         sign = side[j] if chance(rng, 0.85) else -side[j]
         rows.append({"kind": 3, "exposure": sign * random_exposure(rng, taste)})
-    for _ in range(int(rng.choice([0, 1, 2], p=[0.65, 0.28, 0.07])) + (action == "none")):
+    for _ in range(int(rng.choice([0, 1, 2], p=[0.78, 0.17, 0.05])) + (action == "none")):
         place = len(rows) if action == "both" or chance(rng, 0.5) else 0
         rows.insert(place, {"kind": 2, **amend_row(rng, reference, tick, side[j])})
     if action == "exit":
@@ -348,7 +350,7 @@ def distance(rng: np.random.Generator, reference: float, tick: float) -> float:
 
 def enter_row(rng: np.random.Generator, reference: float, tick: float, s: int, taste: Taste) -> dict[str, Any]:
     row: dict[str, Any] = {"exposure": s * random_exposure(rng, taste)}
-    how = str(rng.choice(["market", "limit", "trigger"], p=[0.4, 0.32, 0.28]))
+    how = str(rng.choice(["market", "limit", "trigger"], p=[0.38, 0.37, 0.25]))
     price = reference
     if how != "market":
         price = reference + float(rng.choice([-1.0, 1.0, 0.0])) * distance(rng, reference, tick)

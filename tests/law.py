@@ -564,6 +564,18 @@ case(
     ledger=[("slippage", -98.038), ("liquidation_loss", -499.9938)],
     trades=[trade("liquidation", exit_price=91.8)],
 )
+# the mark 95 spares P* = 90.909, but an order at the last price 85 would fill beyond P_b = 90
+parted = market([F, F, flat(85)], marks=[F, F, flat(95)])
+for name, row in (("an exit", Plan.exit("A", at=[1])), ("a reducing resize", Plan.resize("A", at=[1], exposure=1.0))):
+    case(
+        f"isolated: {name} that would fill beyond the bankruptcy price is a liquidation",
+        parted,
+        long("A", at=[0], exposure=5) + row,
+        venue(margin_mode="isolated", taker=0.0),
+        ledger=[("liquidation_loss", -500.0)],
+        trades=[trade("liquidation", exit_price=90.0, exit_time=at(2), quantity=50.0)],
+        rejections=[],
+    )
 case(
     "a 1x long is never liquidated",
     market([F, (100, 100, 1, 1), flat(2)]),

@@ -3,9 +3,8 @@
 Readings. Where the law is silent, or can be read in two ways, this file does the following.
 
 Plan rows
- 1. A row decided at the last bar is `end_of_data` whatever it is and whatever is held, an `amend` with nothing to
-    amend included ("but an amend with nothing to amend is no_position" is read as a rule for rows that reach an
-    open).
+ 1. A row decided at the last bar is `end_of_data` whatever it is and whatever is held; but an `amend` that would have
+    nothing to amend is `no_position`, which is what the exception to the list's order is for.
  2. An `amend` whose levels are all NaN and that finds a position or a pending entry does nothing and leaves no row.
  3. "Wrong side of each other" is not tested when an `amend` changes a position: any level is taken, and judged at
     the open.
@@ -36,8 +35,7 @@ Order of events
     open; its trail counts from its limit price. A cross liquidation there closes every position and cancels every
     resting entry; rows of that open whose turn comes later act as usual.
 17. Equal stop and trail: the reason is `stop`.
-18. Of stop and liquidation price, "the nearer to the first price" is the one met first by a price that moves the
-    adverse way (for a long the higher); one already passed at the first price therefore comes first.
+18. "The nearer to the first price" is meant literally: the smaller distance, also from a level already passed.
 19. For a trigger entry, "the close lies beyond" a liquidation price is judged by the mark's close (no mark: the last
     close).
 20. Payments of a position entered in step 5 are booked right after its entry fill, stamp by stamp.
@@ -80,8 +78,8 @@ Margin and liquidation
 40. "Its fill" under "best" is the slipped entry price, "the close" the mark's close (no mark: the last close).
 41. In a breach with several positions a stop's slipped fill is not clamped (a clamp after slippage would improve it);
     other prices are clamped first and slipped then. A single position's P* <= 0 is clamped like any price.
-42. Under "best" targets leave first, in the market's order, also when there is no breach; then stops in the market's
-    order.
+42. Under "best" targets leave first for the judgement of the account and in a breach; without one, stops and targets
+    act in the market's order.
 43. ambiguous_bars of cross margin: step 6 as a whole is worked out under both rules from the same state; a position
     whose event or fill price differs counts one. cross_extremes_coincide counts breaches of step 6 only (opens do
     coincide), with the positions that are left after targets under "best".
@@ -288,6 +286,7 @@ class Simulator:
         self.ledger: list[dict[str, Any]] = []
         self.rejections: list[dict[str, Any]] = []
         self.counts = dict.fromkeys(ASSUMPTIONS, 0)
+        self.never_read: list[Row] = []
         self.seg: Segment
         self.bar = 0
         self.inside: list[tuple[int, int, float, float]] = []
@@ -295,12 +294,11 @@ class Simulator:
     # ---------------------------------------- walk
 
     def run(self) -> OracleResult:
-        market, start, n = self.market, self.market.start_bar, len(self.market)
+        start, n = self.market.start_bar, len(self.market)
         by_bar: dict[int, list[Row]] = {}
         for row in self.rows:
             if row.bar + 1 >= n:
-                if row.kind != "exit":
-                    self.reject(row, "end_of_data", int(market.time[-1]))
+                self.never_read.append(row)
             elif row.bar + 1 >= start:
                 by_bar.setdefault(row.bar + 1, []).append(row)
         for i in range(start, n):
@@ -937,7 +935,7 @@ class Simulator:
         reached = touched(p.side, self.adverse_mark(p), level)
         if certain_only and p.how == "trigger" and not p.side * (self.mark_close(p.j) - level) < 0:
             reached = False
-        if reached and (stop is None or p.side * (level - p.tight_stop()[0]) >= 0):
+        if reached and (stop is None or abs(p.first - level) <= abs(p.first - p.tight_stop()[0])):
             return Event(p.j, "liquidation", p.bankruptcy(), p.bankruptcy())
         return stop
 
@@ -965,7 +963,7 @@ class Simulator:
                 event = self.favourable(p, rule)
             if event is not None:
                 events.append(event)
-        return events
+        return sorted(events, key=lambda e: e.j)
 
     def counted_at(self, p: Position, rule: str) -> Event:
         """The adverse price at which a position counts, as an event: its stop's, else of the reason "mark"."""
@@ -1023,6 +1021,11 @@ class Simulator:
 
     def finish(self) -> OracleResult:
         market = self.market
+        for row in self.never_read:
+            if row.kind == "amend" and row.j not in self.positions and row.j not in self.pending:
+                self.reject(row, "no_position", int(market.time[-1]))
+            elif row.kind != "exit":
+                self.reject(row, "end_of_data", int(market.time[-1]))
         for j in sorted(self.pending):
             self.reject(self.pending[j], "end_of_data", int(market.time[-1]))
         for p in self.held():

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 from made_result import make_ledger, make_result, make_venue
 
 from backtest.analysis import analyze
-from backtest.catalogue import config_from_toml, config_to_toml, list_runs, load_run, results_folder, save_run, scan_runs
+from backtest.catalogue import (
+    config_from_toml,
+    config_to_toml,
+    list_runs,
+    load_run,
+    results_folder,
+    save_run,
+    scan_runs,
+)
 from backtest.catalogue import folders as folder_module
 from backtest.catalogue import runs as run_module
 from backtest.catalogue import toml as toml_module
@@ -165,7 +173,7 @@ def test_a_full_disk_leaves_nothing_and_keeps_the_older_run(tmp_path, monkeypatc
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(ResultsError, match="the disk of .* is full"):
+    with pytest.raises(ResultsError, match=r"the disk of .* is full"):
         save(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
     assert load_run("last", tmp_path).path == older
@@ -184,7 +192,7 @@ def test_an_interruption_leaves_nothing(tmp_path, monkeypatch):
 
 def test_results_that_are_a_file(tmp_path):
     (tmp_path / "results").write_text("mine")
-    with pytest.raises(ResultsError, match="not writable \\(it is a file\\)"):
+    with pytest.raises(ResultsError, match=r"not writable \(it is a file\)"):
         save(tmp_path / "results")
     assert (tmp_path / "results").read_text() == "mine"
 
@@ -200,7 +208,7 @@ def test_results_that_may_not_be_written(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(ResultsError, match="not writable \\(Permission denied\\)"):
+    with pytest.raises(ResultsError, match=r"not writable \(Permission denied\)"):
         save(tmp_path)
 
 
@@ -288,7 +296,7 @@ def test_an_unknown_run_names_the_nearest(tmp_path):
 def test_an_ambiguous_run_names_them_all(tmp_path):
     save(tmp_path, source="aa")
     save(tmp_path, source="bb")
-    with pytest.raises(ResultsError, match="fits 2 runs: support_break_made_.*, support_break_made_"):
+    with pytest.raises(ResultsError, match=r"fits 2 runs: support_break_made_.*, support_break_made_"):
         load_run("support_break", tmp_path)
 
 
@@ -325,10 +333,24 @@ def test_the_folder_of_results_is_chosen_then_the_variable_then_here(monkeypatch
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 NUMBER = st.floats(allow_nan=False) | st.integers(-(2**63), 2**63 - 1)
-VALUE = TEXT | NUMBER | st.booleans() | st.lists(st.floats(allow_nan=False), max_size=4).map(tuple) | st.lists(TEXT).map(tuple)
+VALUE = (
+    TEXT
+    | NUMBER
+    | st.booleans()
+    | st.lists(st.floats(allow_nan=False), max_size=4).map(tuple)
+    | st.lists(TEXT).map(tuple)
+)
 PAIRS = st.dictionaries(TEXT, VALUE, max_size=4).map(lambda d: tuple(d.items()))
 CONFIGS = st.builds(
-    RunConfig, TEXT, TEXT, PAIRS, TEXT, PAIRS, TEXT, st.none() | st.integers(0, 2**31), st.none() | st.floats(-0.01, 0.01)
+    RunConfig,
+    TEXT,
+    TEXT,
+    PAIRS,
+    TEXT,
+    PAIRS,
+    TEXT,
+    st.none() | st.integers(0, 2**31),
+    st.none() | st.floats(-0.01, 0.01),
 )
 
 

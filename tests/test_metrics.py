@@ -32,7 +32,14 @@ def test_after_ruin_nothing_is_earned_and_from_nothing_is_undefined():
 
 @pytest.mark.parametrize(
     ("equity", "years", "expected"),
-    [([121.0], 2.0, 0.1), ([50.0], 1.0, -0.5), ([0.0], 0.5, -1.0), ([150.0], 1e-6, math.inf), ([150.0], 0.0, NAN), ([], 1.0, NAN)],
+    [
+        ([121.0], 2.0, 0.1),
+        ([50.0], 1.0, -0.5),
+        ([0.0], 0.5, -1.0),
+        ([150.0], 1e-6, math.inf),
+        ([150.0], 0.0, NAN),
+        ([], 1.0, NAN),
+    ],
 )
 def test_cagr(equity, years, expected):
     assert metrics.cagr(equity, 100.0, years) == pytest.approx(expected, abs=1e-12, nan_ok=True)
@@ -197,7 +204,12 @@ def test_a_year_with_missing_bars_is_still_a_year():
 def test_no_bars_at_all():
     empty = np.empty(0, np.int64)
     result = make_result(
-        time=empty, equity=np.empty(0), final_wallet=1000.0, position_bar=empty, position_symbol=empty, position_quantity=empty
+        time=empty,
+        equity=np.empty(0),
+        final_wallet=1000.0,
+        position_bar=empty,
+        position_symbol=empty,
+        position_quantity=empty,
     )
     s = analyze(result)
     assert math.isnan(s.sharpe)

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backtest.engines.book import ENTER, RESIZE, ROW, RULES, Desk, Panel, Stamps, new_account, new_book, new_journal
-from backtest.errors import MarketError, PlanError
+from backtest.engines.book import AMEND, ENTER, RESIZE, ROW, RULES, Desk, Panel, Stamps, new_account, new_book, new_journal
+from backtest.errors import MarketError
 from backtest.model import Market, Plan, TierTable, Venue
 from backtest.model.arrays import Float, Int64, frozen_array, utc_text
 
@@ -49,9 +49,7 @@ def fine_of(market: Market) -> tuple[Panel, Int64]:
 
 
 def rows_of(market: Market, plan: Plan) -> Any:
-    """Return the plan's rows with symbols in the market's order; a row beyond the last bar is an invalid plan."""
-    if len(plan) and int(plan.bar[-1]) >= len(market):
-        raise PlanError(f"A row is decided at bar {int(plan.bar[-1])}, but the market ends with bar {len(market) - 1}.")
+    """Return the plan's rows with symbols in the market's order."""
     columns = np.array([market.position(s) for s in plan.symbols] if len(plan) else [0], dtype=np.int32)
     rows = np.empty(len(plan), ROW)
     rows["symbol"] = columns[plan.symbol]
@@ -64,7 +62,7 @@ def rows_of(market: Market, plan: Plan) -> Any:
 class Tables(NamedTuple):
     """Every tier table of the symbols, padded to one width; which is first in force, and when which takes over.
 
-    tiers: (tables, tiers, 4) floor, rate, amount, highest leverage; first: (m,); switches: (k, 3) bar, symbol, table;
+    tiers: (tables, tiers, 4) floor, rate, amount, highest leverage; first: (m,); switches: (k, 4) bar, symbol, table, date;
     used: names of the tables in force at any time; early: symbols that trade before their first table's date.
     """
 
@@ -86,13 +84,17 @@ def tables_of(market: Market, venue: Venue, start: int) -> Tables:
         now = max(int(np.searchsorted(bars, start, side="right")) - 1, 0)
         early += int(bars[0] > start)
         first.append(len(tables) + now)
-        later = [(int(bars[k]), j, len(tables) + k) for k in range(now + 1, len(dated)) if bars[k] < len(market)]
+        later = [
+            (int(bars[k]), j, len(tables) + k, dated[k].date)
+            for k in range(now + 1, len(dated))
+            if bars[k] < len(market)
+        ]
         switches += later
-        in_force += [dated[now], *(dated[k - len(tables)] for _, _, k in later)]
+        in_force += [dated[now], *(dated[k - len(tables)] for _, _, k, _ in later)]
         tables += dated
     tiers = tiers_of(tables, venue.taker if venue.taker_in_maintenance else 0.0)
     names = tuple(dict.fromkeys(t.name for t in in_force))
-    when = np.array(sorted(switches), np.int64).reshape(-1, 3)
+    when = np.array(sorted(switches), np.int64).reshape(-1, 4)
     return Tables(tiers, np.array(first, np.int64), when, names, early, sum(t.assumed for t in in_force))
 
 
@@ -108,13 +110,14 @@ def tiers_of(tables: list[TierTable], closing_fee: float) -> Float:
     return tiers
 
 
-def rules_of(venue: Venue, record: bool) -> Any:
-    """Return the venue's numbers as one record."""
+def rules_of(venue: Venue, plan: Plan, record: bool) -> Any:
+    """Return the venue's numbers as one record; `late_trail`: a trail may be set long after the entry."""
     rules = np.zeros(1, RULES)
     for name in ("cash", "maker", "taker", "slippage", "liquidation_fee", "leverage"):
         rules[name] = getattr(venue, name)
     rules["isolated"], rules["entry_based"] = venue.margin_mode == "isolated", venue.maintenance == "entry"
     rules["best"], rules["fine"], rules["record"] = venue.intrabar == "best", venue.intrabar == "fine", record
+    rules["late_trail"] = np.any((plan.kind == AMEND) & ~np.isnan(plan.trail))
     return rules
 
 
@@ -124,5 +127,5 @@ def desk_of(market: Market, plan: Plan, venue: Venue, tables: Tables, record: bo
     book = new_book([i.lot for i in instruments], [i.minimum_notional for i in instruments], tables.first)
     entries, resizes = int(np.count_nonzero(plan.kind == ENTER)), int(np.count_nonzero(plan.kind == RESIZE))
     journal = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
-    rules, rows = rules_of(venue, record), rows_of(market, plan)
-    return Desk(rules, tables.tiers, rows, new_account(venue.cash), book, *journal, np.zeros(9))
+    rules, rows = rules_of(venue, plan, record), rows_of(market, plan)
+    return Desk(rules[0], tables.tiers, rows, new_account(venue.cash)[0], book, *journal, np.zeros(9))

@@ -82,13 +82,13 @@ def record(**kinds: str) -> np.dtype[np.void]:
 
 RULES = record(
     floats="cash maker taker slippage liquidation_fee leverage",
-    flags="isolated entry_based best fine record",
+    flags="isolated entry_based best fine record late_trail",
 )
 ACCOUNT = record(
     floats="wallet before peak floor drawdown sum squares down_squares",
     ints=(
         "bar time next_stamp next_row next_switch held pending bars bars_held "
-        "ledger trades rejections positions ambiguous coincide funding_inside at_last_close liquidations wins"
+        "ledger trades rejections positions ambiguous coincide funding_inside at_last_close liquidations wins ruined inside"
     ),
 )
 POSITION = record(
@@ -109,7 +109,7 @@ LEDGER_ROW = record(floats="amount position price", ints="time trade", codes="sy
 TRADE_ROW = record(
     floats="quantity entry_price exit_price pnl fees funding slippage",
     ints="entry_time exit_time entry_bar exit_bar",
-    codes="symbol side reason",
+    codes="symbol side reason inside",
 )
 REJECTION_ROW = record(ints="row time", codes="reason")
 CHANGE_ROW = record(floats="quantity", ints="bar", codes="symbol")
@@ -117,7 +117,7 @@ SWITCH = record(ints="bar symbol table")
 
 
 class Desk(NamedTuple):
-    """Everything a kernel needs but the prices: the arrays are records of the types above, rules and account of length 1."""
+    """Everything a kernel needs but the prices: records and arrays of records of the types above."""
 
     rules: Any
     tiers: Float

@@ -25,7 +25,7 @@ def source_digest() -> str:
 
 def compiled(function: F) -> F:
     """Compile a kernel that other kernels call; the plain source stays at `.py_func`."""
-    return numba.njit(**OPTIONS)(function)  # type: ignore[no-any-return]
+    return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[no-any-return]
 
 
 def compiled_entry(function: F) -> F:

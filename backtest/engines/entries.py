@@ -9,14 +9,14 @@ from backtest.engines.book import (
     INSUFFICIENT_MARGIN,
     LEVERAGE_ABOVE_TIER,
     NO_POSITION,
-    RUINED,
+    OUT_EXIT,
     STOP_PASSED,
     TARGET_PASSED,
     WOULD_LIQUIDATE,
     Desk,
 )
 from backtest.engines.compile import compiled
-from backtest.engines.fills import add_to_position, bracket, open_position, reduce_position
+from backtest.engines.fills import add_to_position, bracket, close_as_taker, open_position, reduce_position
 from backtest.engines.margin import (
     free_balance,
     highest_leverage,
@@ -28,13 +28,6 @@ from backtest.engines.margin import (
 )
 
 TOLERANCE = 1e-9  # of the equity, for the free balance; of a lot, for the floor
-RUIN = 1e-9  # of the initial cash
-
-
-@compiled
-def is_ruined(d: Desk) -> bool:
-    """Flat, with nothing left to trade with."""
-    return d.account[0].held == 0 and d.account[0].wallet <= RUIN * d.rules[0].cash
 
 
 @compiled
@@ -46,13 +39,13 @@ def whole_lots(quantity: float, lot: float) -> float:
 @compiled
 def would_liquidate(d: Desk, j: int, more: float, fill: float, fee: float, counts_at: float) -> bool:
     """Whether the position with `more` (signed) at `fill` is liquidated at once: alone if isolated, else the account."""
-    if not d.rules[0].isolated:
+    if not d.rules.isolated:
         return in_breach(d, j, more, fill, fee, counts_at)
     p, side = d.book[j], side_of(more)
     q = abs(p.quantity)
     total = q + abs(more)
     entry = ((q * p.entry if q > 0.0 else 0.0) + abs(more) * fill) / total
-    price = root(d, p.table, side, total, entry, p.margin + abs(more) * fill / d.rules[0].leverage)
+    price = root(d, p.table, side, total, entry, p.margin + abs(more) * fill / d.rules.leverage)
     return price > 0.0 and (side * (fill - price) <= 0.0 or side * (counts_at - price) <= 0.0)
 
 
@@ -70,9 +63,9 @@ def refusal(
         return WOULD_LIQUIDATE
     if notional < p.minimum:
         return BELOW_MINIMUM
-    if d.rules[0].leverage > highest_leverage(d, p.table, abs(p.quantity + more) * fill):
+    if d.rules.leverage > highest_leverage(d, p.table, abs(p.quantity + more) * fill):
         return LEVERAGE_ABOVE_TIER
-    if notional / d.rules[0].leverage + fee > free_balance(d, equity) + TOLERANCE * equity:
+    if notional / d.rules.leverage + fee > free_balance(d, equity) + TOLERANCE * equity:
         return INSUFFICIENT_MARGIN
     return ACCEPTED
 
@@ -91,13 +84,11 @@ def passed_bracket(d: Desk, j: int, row: int) -> int:
 @compiled
 def try_entry(d: Desk, j: int, row: int, fill: float, unslipped: float, maker: bool, born: int) -> int:
     """Size an entry that fills now and open it, or return why not; as maker it rested at its own price."""
-    if is_ruined(d):
-        return RUINED
     if born == AT_OPEN and not maker:
         reason = passed_bracket(d, j, row)
         if reason != ACCEPTED:
             return reason
-    fee_rate = d.rules[0].maker if maker else d.rules[0].taker
+    fee_rate = d.rules.maker if maker else d.rules.taker
     exposure = abs(d.rows[row].exposure)
     equity = sizing_equity(d)
     quantity = whole_lots(exposure * equity / (fill * (1.0 + exposure * fee_rate)), d.book[j].lot)
@@ -120,13 +111,16 @@ def try_resize(d: Desk, row: int) -> int:
     change = abs(exposure) * equity / p.open - abs(p.quantity)
     quantity = whole_lots(abs(change), p.lot)
     if change > 0.0:
-        fill = p.open * (1.0 + side * d.rules[0].slippage)
-        reason = refusal(d, j, side * quantity, fill, d.rules[0].taker, equity, value_at_open(d, j), False)
+        fill = p.open * (1.0 + side * d.rules.slippage)
+        reason = refusal(d, j, side * quantity, fill, d.rules.taker, equity, value_at_open(d, j), False)
         if reason == ACCEPTED:
             add_to_position(d, j, quantity, fill)
         return reason
-    fill = p.open * (1.0 - side * d.rules[0].slippage)
-    if quantity == 0.0 or quantity >= abs(p.quantity) or quantity * fill < p.minimum:
+    fill = p.open * (1.0 - side * d.rules.slippage)
+    if quantity == 0.0 or min(quantity, abs(p.quantity)) * fill < p.minimum:
         return BELOW_MINIMUM
-    reduce_position(d, j, quantity, fill)
+    if quantity >= abs(p.quantity):
+        close_as_taker(d, j, p.open, OUT_EXIT)
+    else:
+        reduce_position(d, j, quantity, fill)
     return ACCEPTED

@@ -30,7 +30,7 @@ def execute(market: Market, plan: Plan, venue: Venue, *, skip: bool = True) -> R
     equity = np.empty(len(market) - start)
     settle(market, venue, desk, tables, equity, start, skip)
     result = collect(market, plan, venue, tables, desk, equity, start)
-    refuse_holes(market, result)
+    refuse_holes(market, result, desk.trades["inside"][: len(result.trades)])
     return replace(result, assumptions=assumptions_of(market, result, desk, tables))
 
 
@@ -43,7 +43,7 @@ def settle(market: Market, venue: Venue, desk: Desk, tables: Tables, equity: Flo
 
 def collect(market: Market, plan: Plan, venue: Venue, tables: Tables, desk: Desk, equity: Float, start: int) -> Result:
     """Put what was written on the desk into the result's tables."""
-    account = desk.account[0]
+    account = desk.account
     changes = desk.changes[: account["positions"]]
     return Result(
         time=market.time[start:],
@@ -72,6 +72,7 @@ def columns(records: Any) -> dict[str, Any]:
 def trades_of(market: Market, records: Any) -> Trades:
     """The trades; an open one has no exit time."""
     found = columns(records)
+    del found["inside"]
     found["exit_time"] = np.where(found["exit_bar"] == NOTHING, NO_TIME, found["exit_time"])
     return Trades(symbols=market.symbols, trade=np.arange(1, len(records) + 1), **found)
 
@@ -85,13 +86,13 @@ def rejections_of(market: Market, plan: Plan, records: Any) -> Rejections:
     return Rejections(symbols=market.symbols, **found, **of_plan)
 
 
-def refuse_holes(market: Market, result: Result) -> None:
-    """Raise when a position was held at a time for which its funding is unknown."""
+def refuse_holes(market: Market, result: Result, inside: Any) -> None:
+    """Raise when a position was held at a time for which its funding is unknown; `inside`: exits after their bar's open."""
     trades = result.trades
     end = int(market.time[-1]) + market.interval
     for hole in market.funding_holes:
         mine = trades.symbol == market.position(hole.symbol)
-        left = np.where(trades.exit_bar < 0, end, trades.exit_time + inside(market, trades))
+        left = np.where(trades.exit_bar < 0, end, trades.exit_time + np.where(inside, market.interval, 0))
         through = mine & (trades.entry_time < hole.end) & (left > hole.start)
         if through.any():
             raise FundingHoleError(
@@ -100,14 +101,9 @@ def refuse_holes(market: Market, result: Result) -> None:
             )
 
 
-def inside(market: Market, trades: Trades) -> Any:
-    """How long after its bar's open an exit may have happened: a bar, but for exits at the open."""
-    return np.where(trades.reason >= 4, market.interval, 0)
-
-
 def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -> dict[str, int]:
     """Everything that was assumed in this run, by short name, with its count; what did not occur is left out."""
-    account = desk.account[0]
+    account = desk.account
     counts = {
         "ambiguous_bars": int(account["ambiguous"]),
         "cross_extremes_coincide": int(account["coincide"]),

@@ -21,6 +21,7 @@ from backtest.engines.compile import compiled
 from backtest.engines.margin import refresh, side_of
 
 SMALLEST = 1e-12  # of the initial cash: no ledger row is smaller
+RUIN = 1e-9  # of the initial cash: flat with no more than this is the end
 
 
 @compiled
@@ -30,7 +31,7 @@ def post(d: Desk, j: int, kind: int, amount: float, price: float, time: int) -> 
     if kind == SLIPPAGE:
         p.slipped += amount
     else:
-        d.account[0].wallet += amount
+        d.account.wallet += amount
         if kind != INSURANCE:
             p.pnl += amount
         if kind in (FEE, LIQUIDATION_FEE):
@@ -38,9 +39,9 @@ def post(d: Desk, j: int, kind: int, amount: float, price: float, time: int) -> 
         elif kind == FUNDING:
             p.funding += amount
     d.totals[kind] += amount
-    if d.rules[0].record and abs(amount) >= SMALLEST * d.rules[0].cash:
-        row = d.ledger[d.account[0].ledger]
-        d.account[0].ledger += 1
+    if d.rules.record and abs(amount) >= SMALLEST * d.rules.cash:
+        row = d.ledger[d.account.ledger]
+        d.account.ledger += 1
         row.time, row.symbol, row.trade, row.kind = time, j, p.trade, kind
         row.amount, row.position, row.price = amount, p.quantity, price
 
@@ -48,10 +49,10 @@ def post(d: Desk, j: int, kind: int, amount: float, price: float, time: int) -> 
 @compiled
 def reject(d: Desk, row: int, reason: int) -> None:
     """Write down that a row came to nothing."""
-    if d.rules[0].record:
-        rejection = d.rejections[d.account[0].rejections]
-        rejection.row, rejection.time, rejection.reason = row, d.account[0].time, reason
-    d.account[0].rejections += 1
+    if d.rules.record:
+        rejection = d.rejections[d.account.rejections]
+        rejection.row, rejection.time, rejection.reason = row, d.account.time, reason
+    d.account.rejections += 1
 
 
 @compiled
@@ -60,7 +61,7 @@ def drop_pending(d: Desk, j: int, reason: int) -> None:
     if reason != ACCEPTED:
         reject(d, d.book[j].pending, reason)
     d.book[j].pending = NOTHING
-    d.account[0].pending -= 1
+    d.account.pending -= 1
 
 
 @compiled
@@ -74,17 +75,17 @@ def cancel_all(d: Desk) -> None:
 @compiled
 def note_change(d: Desk, j: int) -> None:
     """Write down that the position of a symbol changed."""
-    if d.rules[0].record:
-        change = d.changes[d.account[0].positions]
-        change.bar, change.symbol, change.quantity = d.account[0].bar, j, d.book[j].quantity
-    d.account[0].positions += 1
+    if d.rules.record:
+        change = d.changes[d.account.positions]
+        change.bar, change.symbol, change.quantity = d.account.bar, j, d.book[j].quantity
+    d.account.positions += 1
 
 
 @compiled
 def pay_costs(d: Desk, j: int, quantity: float, fill: float, unslipped: float, fee: float) -> None:
     """Book the fee of a fill, and the slippage inside its price as a memo."""
-    post(d, j, FEE, -quantity * fill * fee, fill, d.account[0].time)
-    post(d, j, SLIPPAGE, -quantity * abs(fill - unslipped), fill, d.account[0].time)
+    post(d, j, FEE, -quantity * fill * fee, fill, d.account.time)
+    post(d, j, SLIPPAGE, -quantity * abs(fill - unslipped), fill, d.account.time)
 
 
 @compiled
@@ -100,7 +101,7 @@ def set_brackets(d: Desk, j: int, row: int, side: float, unslipped: float) -> No
     p.stop = bracket(p.pending_stop, r.stop_fraction, unslipped, -side)
     p.target = bracket(p.pending_target, r.target_fraction, unslipped, side)
     p.close_stop, p.trail, p.best, p.old_target = p.pending_close_stop, p.pending_trail, unslipped, np.nan
-    p.out_bar = d.account[0].bar + r.max_bars if r.max_bars > 0 else NEVER
+    p.out_bar = d.account.bar + r.max_bars if r.max_bars > 0 else NEVER
     p.order = NOTHING
 
 
@@ -109,10 +110,10 @@ def open_position(
     d: Desk, j: int, row: int, quantity: float, fill: float, unslipped: float, fee: float, born: int
 ) -> None:
     """Open a position of `quantity` (signed); its first price in the bar is the open, or the unslipped entry inside it."""
-    p, account = d.book[j], d.account[0]
+    p, account = d.book[j], d.account
     set_brackets(d, j, row, side_of(quantity), unslipped)
     p.quantity, p.entry, p.largest = quantity, fill, abs(quantity)
-    p.margin = abs(quantity) * fill / d.rules[0].leverage if d.rules[0].isolated else 0.0
+    p.margin = abs(quantity) * fill / d.rules.leverage if d.rules.isolated else 0.0
     p.born, p.first = born, (unslipped if born > 1 else p.open)
     p.entry_time, p.entry_bar = account.time, account.bar
     p.pnl = p.fees = p.funding = p.slipped = 0.0
@@ -127,20 +128,20 @@ def open_position(
 @compiled
 def write_trade(d: Desk, j: int, side: float, time: int, bar: int, price: float, reason: int) -> None:
     """Write the trade's row: its sums so far, and how it ended."""
-    if not d.rules[0].record:
+    if not d.rules.record:
         return
     p = d.book[j]
     t = d.trades[p.trade - 1]
     t.symbol, t.side, t.quantity, t.reason = j, int(side), p.largest, reason
     t.entry_time, t.entry_bar, t.entry_price = p.entry_time, p.entry_bar, p.entry
-    t.exit_time, t.exit_bar, t.exit_price = time, bar, price
+    t.exit_time, t.exit_bar, t.exit_price, t.inside = time, bar, price, d.account.inside
     t.pnl, t.fees, t.funding, t.slippage = p.pnl, p.fees, p.funding, p.slipped
 
 
 @compiled
 def finish(d: Desk, j: int, side: float, price: float, reason: int) -> None:
     """End a trade whose money is booked; when the account is flat below zero, the insurance fund pays the rest."""
-    p, account = d.book[j], d.account[0]
+    p, account = d.book[j], d.account
     write_trade(d, j, side, account.time, account.bar, price, reason)
     account.wins += p.pnl > 0.0
     account.liquidations += reason == OUT_LIQUIDATION
@@ -150,6 +151,8 @@ def finish(d: Desk, j: int, side: float, price: float, reason: int) -> None:
     if account.held == 0 and account.wallet < 0.0:
         post(d, j, INSURANCE, -account.wallet, np.nan, account.time)
         account.wallet = 0.0
+    if account.held == 0 and account.wallet <= RUIN * d.rules.cash:
+        account.ruined = 1
 
 
 @compiled
@@ -164,24 +167,30 @@ def liquidate_isolated(d: Desk, j: int) -> None:
     p = d.book[j]
     price, side = bankruptcy(d, j), side_of(p.quantity)
     p.quantity = 0.0
-    post(d, j, LIQUIDATION_LOSS if p.margin >= 0.0 else INSURANCE, -p.margin, price, d.account[0].time)
+    if p.margin >= 0.0:
+        post(d, j, LIQUIDATION_LOSS, -p.margin, price, d.account.time)
+    else:
+        post(d, j, INSURANCE, -p.margin, np.nan, d.account.time)
     finish(d, j, side, price, OUT_LIQUIDATION)
 
 
 @compiled
 def beyond_bankruptcy(d: Desk, j: int, fill: float) -> bool:
     """Whether a fill lies beyond the bankruptcy price of an isolated position."""
-    return d.rules[0].isolated and side_of(d.book[j].quantity) * (fill - bankruptcy(d, j)) < 0.0
+    return d.rules.isolated and side_of(d.book[j].quantity) * (fill - bankruptcy(d, j)) < 0.0
 
 
 @compiled
 def close_as_maker(d: Desk, j: int, price: float, reason: int) -> None:
-    """Close the whole position at a resting order's own price."""
+    """Close the whole position at a resting order's own price; an isolated one beyond bankruptcy is liquidated."""
     p = d.book[j]
     q = p.quantity
+    if beyond_bankruptcy(d, j, price):
+        liquidate_isolated(d, j)
+        return
     p.quantity = 0.0
-    post(d, j, TRADE_PNL, q * (price - p.entry), price, d.account[0].time)
-    post(d, j, FEE, -abs(q) * price * d.rules[0].maker, price, d.account[0].time)
+    post(d, j, TRADE_PNL, q * (price - p.entry), price, d.account.time)
+    post(d, j, FEE, -abs(q) * price * d.rules.maker, price, d.account.time)
     finish(d, j, side_of(q), price, reason)
 
 
@@ -190,13 +199,13 @@ def close_as_taker(d: Desk, j: int, price: float, reason: int) -> None:
     """Close the whole position at the market near `price`, slipped; an isolated one beyond bankruptcy is liquidated."""
     p = d.book[j]
     q = p.quantity
-    fill = price * (1.0 - side_of(q) * d.rules[0].slippage)
+    fill = price * (1.0 - side_of(q) * d.rules.slippage)
     if beyond_bankruptcy(d, j, fill):
         liquidate_isolated(d, j)
         return
     p.quantity = 0.0
-    post(d, j, TRADE_PNL, q * (fill - p.entry), fill, d.account[0].time)
-    pay_costs(d, j, abs(q), fill, price, d.rules[0].taker)
+    post(d, j, TRADE_PNL, q * (fill - p.entry), fill, d.account.time)
+    pay_costs(d, j, abs(q), fill, price, d.rules.taker)
     finish(d, j, side_of(q), fill, reason)
 
 
@@ -205,11 +214,11 @@ def force_close(d: Desk, j: int, price: float) -> None:
     """Close a position of a liquidated cross account near `price`, slipped, for the liquidation fee instead of the taker's."""
     p = d.book[j]
     q = p.quantity
-    fill = price * (1.0 - side_of(q) * d.rules[0].slippage)
+    fill = price * (1.0 - side_of(q) * d.rules.slippage)
     p.quantity = 0.0
-    post(d, j, LIQUIDATION_LOSS, q * (fill - p.entry), fill, d.account[0].time)
-    post(d, j, LIQUIDATION_FEE, -abs(q) * fill * d.rules[0].liquidation_fee, fill, d.account[0].time)
-    post(d, j, SLIPPAGE, -abs(q) * abs(fill - price), fill, d.account[0].time)
+    post(d, j, LIQUIDATION_LOSS, q * (fill - p.entry), fill, d.account.time)
+    post(d, j, LIQUIDATION_FEE, -abs(q) * fill * d.rules.liquidation_fee, fill, d.account.time)
+    post(d, j, SLIPPAGE, -abs(q) * abs(fill - price), fill, d.account.time)
     finish(d, j, side_of(q), fill, OUT_LIQUIDATION)
 
 
@@ -219,12 +228,12 @@ def add_to_position(d: Desk, j: int, more: float, fill: float) -> None:
     p = d.book[j]
     q, side = abs(p.quantity), side_of(p.quantity)
     p.entry = (q * p.entry + more * fill) / (q + more)
-    if d.rules[0].isolated:
-        p.margin += more * fill / d.rules[0].leverage
+    if d.rules.isolated:
+        p.margin += more * fill / d.rules.leverage
     p.quantity = side * (q + more)
     p.largest = max(p.largest, q + more)
     refresh(d, j)
-    pay_costs(d, j, more, fill, p.open, d.rules[0].taker)
+    pay_costs(d, j, more, fill, p.open, d.rules.taker)
     note_change(d, j)
 
 
@@ -238,7 +247,7 @@ def reduce_position(d: Desk, j: int, less: float, fill: float) -> None:
     q, side = abs(p.quantity), side_of(p.quantity)
     p.quantity = side * (q - less)
     p.margin *= (q - less) / q
-    post(d, j, TRADE_PNL, side * less * (fill - p.entry), fill, d.account[0].time)
+    post(d, j, TRADE_PNL, side * less * (fill - p.entry), fill, d.account.time)
     refresh(d, j)
-    pay_costs(d, j, less, fill, p.open, d.rules[0].taker)
+    pay_costs(d, j, less, fill, p.open, d.rules.taker)
     note_change(d, j)

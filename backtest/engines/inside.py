@@ -17,6 +17,7 @@ from backtest.engines.compile import compiled
 from backtest.engines.entries import try_entry
 from backtest.engines.fills import (
     bankruptcy,
+    beyond_bankruptcy,
     cancel_all,
     close_as_maker,
     close_as_taker,
@@ -37,8 +38,8 @@ def worse(price: float, other: float, side: float) -> float:
 @compiled
 def end_of_stamps(d: Desk, stamps: Stamps, interval: int) -> int:
     """The end of the stamps that fall strictly inside the bar; they begin at the account's next one."""
-    k = d.account[0].next_stamp
-    while k < stamps.time.size and stamps.time[k] < d.account[0].time + interval:
+    k = d.account.next_stamp
+    while k < stamps.time.size and stamps.time[k] < d.account.time + interval:
         k += 1
     return k
 
@@ -46,7 +47,7 @@ def end_of_stamps(d: Desk, stamps: Stamps, interval: int) -> int:
 @compiled
 def pay_inside(d: Desk, stamps: Stamps, end: int, only: int) -> None:
     """Settle the payments due inside the bar on the positions held now (of one symbol, or of all with -1)."""
-    for k in range(d.account[0].next_stamp, end):
+    for k in range(d.account.next_stamp, end):
         p = d.book[stamps.symbol[k]]
         if p.quantity != 0.0 and (only < 0 or only == stamps.symbol[k]):
             p.met = 1
@@ -57,15 +58,15 @@ def pay_inside(d: Desk, stamps: Stamps, end: int, only: int) -> None:
 @compiled
 def receive_inside(d: Desk, stamps: Stamps, end: int) -> None:
     """Credit the receipts of positions that were held when they fell due and still stand; flag those that do not."""
-    for k in range(d.account[0].next_stamp, end):
+    for k in range(d.account.next_stamp, end):
         p = d.book[stamps.symbol[k]]
         stands = p.quantity != 0.0 and p.born != BY_LIMIT and p.born != BY_TRIGGER
         if stands and p.quantity * stamps.rate[k] < 0.0:
             settle(d, stamps, k)
         if p.met == 1 and not stands:
-            d.account[0].funding_inside += 1
+            d.account.funding_inside += 1
         p.met = 0
-    d.account[0].next_stamp = end
+    d.account.next_stamp = end
 
 
 @compiled
@@ -81,7 +82,7 @@ def enter_inside(d: Desk, stamps: Stamps, end: int) -> None:
         if side * (r.limit - against) > 0.0:
             reason = try_entry(d, j, row, r.limit, r.limit, True, BY_LIMIT)
         elif side * (along - r.trigger) >= 0.0:
-            fill = r.trigger * (1.0 + side * d.rules[0].slippage)
+            fill = r.trigger * (1.0 + side * d.rules.slippage)
             reason = try_entry(d, j, row, fill, r.trigger, False, BY_TRIGGER)
         else:
             continue
@@ -111,7 +112,10 @@ def choose(d: Desk, j: int, best: bool) -> tuple[int, float]:
     if liquidates and not (stops and abs(p.first - stop) < abs(p.first - p.liquidation)):
         return OUT_LIQUIDATION, bankruptcy(d, j)
     if stops:
-        return stop_reason(d, j, stop), worse(stop, p.first, side)
+        price = worse(stop, p.first, side)
+        if beyond_bankruptcy(d, j, price * (1.0 - side * d.rules.slippage)):
+            return OUT_LIQUIDATION, bankruptcy(d, j)
+        return stop_reason(d, j, stop), price
     if reaches and (p.born != BY_LIMIT or side * (p.close - p.target) > 0.0):
         return OUT_TARGET, p.target
     return NOTHING, np.nan
@@ -140,11 +144,15 @@ def differ(event: int, price: float, other_event: int, other_price: float) -> bo
 def exit_isolated(d: Desk) -> None:
     """Step 6 with isolated margin: each position for itself, in the market's order."""
     for j in range(d.book.size):
-        if d.book[j].quantity == 0.0 or not trades(d, j):
+        if d.book[j].quantity == 0.0:
             continue
-        event, price = choose(d, j, d.rules[0].best)
-        other_event, other_price = choose(d, j, not d.rules[0].best)
-        d.account[0].ambiguous += differ(event, price, other_event, other_price)
+        if not trades(d, j):
+            if side_of(d.book[j].quantity) * (d.book[j].last_close - d.book[j].liquidation) <= 0.0:
+                liquidate_isolated(d, j)
+            continue
+        event, price = choose(d, j, d.rules.best)
+        other_event, other_price = choose(d, j, not d.rules.best)
+        d.account.ambiguous += differ(event, price, other_event, other_price)
         execute_exit(d, j, event, price)
 
 
@@ -189,7 +197,7 @@ def forced_prices(d: Desk, best: bool, wallet: float, left: int) -> None:
 @compiled
 def judge_account(d: Desk, best: bool) -> bool:
     """Work out what a rule does to each position of a cross account (`other_event`, `other_price`), and whether it is a breach."""
-    wallet, equity, needed, left = d.account[0].wallet, 0.0, 0.0, 0
+    wallet, equity, needed, left = d.account.wallet, 0.0, 0.0, 0
     for j in range(d.book.size):
         p = d.book[j]
         p.other_event, p.other_price = NOTHING, np.nan
@@ -198,13 +206,13 @@ def judge_account(d: Desk, best: bool) -> bool:
         if trades(d, j):
             p.other_event, p.other_price = choose(d, j, best)
         if best and p.other_event == OUT_TARGET:
-            wallet += p.quantity * (p.other_price - p.entry) - abs(p.quantity) * p.other_price * d.rules[0].maker
+            wallet += p.quantity * (p.other_price - p.entry) - abs(p.quantity) * p.other_price * d.rules.maker
             continue
         left += 1
         price, is_stop = adverse_price(d, j, best)
         if is_stop:
-            price *= 1.0 - side_of(p.quantity) * d.rules[0].slippage
-            equity -= abs(p.quantity) * price * d.rules[0].taker
+            price *= 1.0 - side_of(p.quantity) * d.rules.slippage
+            equity -= abs(p.quantity) * price * d.rules.taker
         equity += p.quantity * (price - p.entry)
         needed += maintenance(d, p.table, abs(p.quantity), p.entry, price)
     if left == 0 or wallet + equity > needed:
@@ -216,14 +224,14 @@ def judge_account(d: Desk, best: bool) -> bool:
 @compiled
 def compare_rules(d: Desk) -> bool:
     """Judge the account under both rules, count where they differ, and say whether the rule in force finds a breach."""
-    judge_account(d, not d.rules[0].best)
+    judge_account(d, not d.rules.best)
     for j in range(d.book.size):
         d.book[j].event, d.book[j].price = d.book[j].other_event, d.book[j].other_price
-    breach = judge_account(d, d.rules[0].best)
+    breach = judge_account(d, d.rules.best)
     for j in range(d.book.size):
         p = d.book[j]
         if p.quantity != 0.0:
-            d.account[0].ambiguous += differ(p.other_event, p.other_price, p.event, p.price)
+            d.account.ambiguous += differ(p.other_event, p.other_price, p.event, p.price)
         p.event, p.price = p.other_event, p.other_price
     return breach
 
@@ -238,7 +246,7 @@ def exit_cross(d: Desk) -> None:
             execute_exit(d, j, p.event, p.price)
     if not breach:
         return
-    d.account[0].coincide += d.account[0].held > 1
+    d.account.coincide += d.account.held > 1
     for j in range(d.book.size):
         if d.book[j].quantity != 0.0:
             force_close(d, j, d.book[j].price)
@@ -248,12 +256,13 @@ def exit_cross(d: Desk) -> None:
 @compiled
 def inside_bar(d: Desk, stamps: Stamps, interval: int) -> None:
     """Steps 4 to 6: payments, pending entries, exits, and at last the receipts of what still stands."""
+    d.account.inside = 1
     end = end_of_stamps(d, stamps, interval)
     pay_inside(d, stamps, end, NOTHING)
-    if d.account[0].pending > 0:
+    if d.account.pending > 0:
         enter_inside(d, stamps, end)
-    if d.account[0].held > 0:
-        if d.rules[0].isolated:
+    if d.account.held > 0:
+        if d.rules.isolated:
             exit_isolated(d)
         else:
             exit_cross(d)

@@ -30,7 +30,7 @@ def highest_leverage(d: Desk, table: int, notional: float) -> float:
 @compiled
 def maintenance(d: Desk, table: int, quantity: float, entry: float, price: float) -> float:
     """Maintenance margin of a position at a price; on the entry's notional where the venue's rule says so."""
-    notional = quantity * (entry if d.rules[0].entry_based else price)
+    notional = quantity * (entry if d.rules.entry_based else price)
     k = tier_of(d, table, notional)
     return notional * d.tiers[table, k, TIER_RATE] - d.tiers[table, k, TIER_AMOUNT]
 
@@ -42,7 +42,7 @@ def root(d: Desk, table: int, side: float, quantity: float, entry: float, backin
     The balance less maintenance is continuous and monotone in P (every rate is below 1), so the first tier, searched from below,
     whose own root does not lie beyond its ceiling is the one, for longs and for shorts.
     """
-    if d.rules[0].entry_based:
+    if d.rules.entry_based:
         return entry + side * (maintenance(d, table, quantity, entry, entry) - backing) / quantity
     price = np.nan
     for k in range(d.tiers.shape[1]):
@@ -58,7 +58,7 @@ def refresh(d: Desk, j: int) -> None:
     """Work out the liquidation price of an isolated position anew; a price <= 0 is never a trigger."""
     p = d.book[j]
     p.liquidation = np.nan
-    if d.rules[0].isolated and p.quantity != 0.0:
+    if d.rules.isolated and p.quantity != 0.0:
         price = root(d, p.table, side_of(p.quantity), abs(p.quantity), p.entry, p.margin)
         if price > 0.0:
             p.liquidation = price
@@ -92,7 +92,7 @@ def sizing_price(d: Desk, j: int) -> float:
 @compiled
 def sizing_equity(d: Desk) -> float:
     """Wallet plus unrealised PnL as sizes see it."""
-    equity = d.account[0].wallet
+    equity = d.account.wallet
     for j in range(d.book.size):
         if d.book[j].quantity != 0.0:
             equity += d.book[j].quantity * (sizing_price(d, j) - d.book[j].entry)
@@ -111,12 +111,12 @@ def posted_margin(d: Desk) -> float:
 @compiled
 def free_balance(d: Desk, equity: float) -> float:
     """Isolated: wallet less posted margins. Cross: equity less current notional over leverage."""
-    if d.rules[0].isolated:
-        return d.account[0].wallet - posted_margin(d)
+    if d.rules.isolated:
+        return d.account.wallet - posted_margin(d)
     free = equity
     for j in range(d.book.size):
         if d.book[j].quantity != 0.0:
-            free -= abs(d.book[j].quantity) * sizing_price(d, j) / d.rules[0].leverage
+            free -= abs(d.book[j].quantity) * sizing_price(d, j) / d.rules.leverage
     return free
 
 
@@ -126,7 +126,7 @@ def in_breach(d: Desk, j: int, more: float, fill: float, fee: float, counts_at: 
 
     Symbol j counts at `counts_at`, positions that were entered inside this bar at their fill. With j = -1 nothing is added.
     """
-    equity = d.account[0].wallet - fee
+    equity = d.account.wallet - fee
     needed = 0.0
     held = False
     for k in range(d.book.size):

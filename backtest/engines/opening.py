@@ -27,7 +27,7 @@ from backtest.engines.book import (
     Stamps,
 )
 from backtest.engines.compile import compiled
-from backtest.engines.entries import is_ruined, try_entry, try_resize
+from backtest.engines.entries import try_entry, try_resize
 from backtest.engines.fills import (
     cancel_all,
     close_as_maker,
@@ -52,8 +52,8 @@ def settle(d: Desk, stamps: Stamps, k: int) -> None:
     if price != price:
         price = value_at_open(d, j)
     cash = -p.quantity * price * stamps.rate[k]
-    if d.rules[0].isolated and cash < 0.0:
-        lack = -cash - max(d.account[0].wallet - posted_margin(d), 0.0)
+    if d.rules.isolated and cash < 0.0:
+        lack = -cash - max(d.account.wallet - posted_margin(d), 0.0)
         if lack > 0.0:
             p.margin -= lack
             refresh(d, j)
@@ -63,7 +63,7 @@ def settle(d: Desk, stamps: Stamps, k: int) -> None:
 @compiled
 def settle_until_open(d: Desk, stamps: Stamps) -> None:
     """Step 1: settle every stamp up to the bar's open on the positions carried into it."""
-    account = d.account[0]
+    account = d.account
     while account.next_stamp < stamps.time.size and stamps.time[account.next_stamp] <= account.time:
         if d.book[stamps.symbol[account.next_stamp]].quantity != 0.0:
             settle(d, stamps, account.next_stamp)
@@ -82,25 +82,26 @@ def liquidate_account_at_open(d: Desk) -> None:
 @compiled
 def call_margin(d: Desk, only: int) -> None:
     """Step 2: liquidate at the (mark) open what has reached its price; `only` one symbol if isolated, -1 for all."""
-    if not d.rules[0].isolated:
+    if not d.rules.isolated:
         if in_breach(d, NOTHING, 0.0, 0.0, 0.0, 0.0):
             liquidate_account_at_open(d)
         return
     for j in range(d.book.size):
         p = d.book[j]
-        if p.quantity != 0.0 and (only < 0 or only == j) and trades(d, j):
-            if side_of(p.quantity) * (p.mark_open - p.liquidation) <= 0.0:
-                liquidate_isolated(d, j)
+        asked = p.quantity != 0.0 and (only < 0 or only == j)
+        if asked and side_of(p.quantity) * (value_at_open(d, j) - p.liquidation) <= 0.0:
+            liquidate_isolated(d, j)
 
 
 @compiled
 def begin_bar(d: Desk, stamps: Stamps) -> None:
     """Steps 1 and 2, with everything that is held carried in."""
+    d.account.inside = 0
     for j in range(d.book.size):
         p = d.book[j]
         p.born, p.met, p.first = 0, 0, p.open
     settle_until_open(d, stamps)
-    if d.account[0].held > 0:
+    if d.account.held > 0:
         call_margin(d, NOTHING)
 
 
@@ -172,7 +173,7 @@ def reason_to_close(d: Desk, j: int) -> int:
         return OUT_REVERSE
     if p.order != NOTHING:
         return p.order
-    if d.account[0].bar >= p.out_bar:
+    if d.account.bar >= p.out_bar:
         return OUT_MAX_BARS
     stop = protective_stop(d, j)
     if side * (p.open - stop) <= 0.0:
@@ -221,7 +222,7 @@ def fill_rested(d: Desk, j: int) -> None:
         if reason == ACCEPTED:
             leave_at_once(d, j)
     elif side * (p.open - trigger) >= 0.0:
-        fill = p.open * (1.0 + side * d.rules[0].slippage)
+        fill = p.open * (1.0 + side * d.rules.slippage)
         drop_pending(d, j, try_entry(d, j, row, fill, p.open, False, AT_OPEN))
 
 
@@ -246,8 +247,8 @@ def stand(d: Desk, j: int, row: int) -> None:
     """Let an entry stand as the symbol's pending one."""
     p = d.book[j]
     p.pending = row
-    p.expiry = d.account[0].bar + d.rows[row].valid_bars - 1
-    d.account[0].pending += 1
+    p.expiry = d.account.bar + d.rows[row].valid_bars - 1
+    d.account.pending += 1
 
 
 @compiled
@@ -256,15 +257,15 @@ def enter(d: Desk, row: int) -> int:
     r = d.rows[row]
     j = r.symbol
     p = d.book[j]
+    if p.quantity * r.exposure > 0.0:
+        return ACCEPTED
     if not trades(d, j):
         return NOT_TRADING
-    if is_ruined(d):
+    if d.account.ruined:
         return RUINED
-    if p.quantity != 0.0:
-        return ACCEPTED
     p.pending_stop, p.pending_close_stop, p.pending_target, p.pending_trail = r.stop, r.close_stop, r.target, r.trail
     side = side_of(r.exposure)
-    fill = p.open * (1.0 + side * d.rules[0].slippage)
+    fill = p.open * (1.0 + side * d.rules.slippage)
     at_market = not (r.limit == r.limit or r.trigger == r.trigger)
     if side * (r.limit - p.open) >= 0.0:
         fill = side * min(side * fill, side * r.limit)
@@ -318,7 +319,7 @@ def open_bar(d: Desk, begin: int, end: int) -> None:
             drop_pending(d, j, REPLACED)
         if p.quantity != 0.0:
             close_at_open(d, j)
-    if d.account[0].pending > 0:
+    if d.account.pending > 0:
         fill_all_rested(d)
     for row in range(begin, end):
         reason = act(d, row)

@@ -7,11 +7,13 @@ of the price. Whatever might be more goes through `step`, which is the whole law
 import numpy as np
 
 from backtest.engines.book import (
+    AMEND,
     END_OF_DATA,
     ENTER,
     EXIT,
     EXPIRED,
     NEVER,
+    NO_POSITION,
     NOTHING,
     OUT_CLOSE_STOP,
     OUT_OPEN,
@@ -32,7 +34,7 @@ SURE = 1e-9  # relative: a liquidation price worked out by another formula may d
 @compiled
 def score_bar(d: Desk, equity: float, held: bool) -> None:
     """Add one bar's equity to the sums from which the metrics follow; after ruin there is no return any more."""
-    a = d.account[0]
+    a = d.account
     change = equity / a.before - 1.0 if a.before > 0.0 else 0.0
     a.bars += 1
     a.bars_held += held
@@ -52,8 +54,8 @@ def score_bar(d: Desk, equity: float, held: bool) -> None:
 @compiled
 def lay_out(d: Desk, panel: Panel, bar: int, i: int) -> None:
     """Lay the prices of row i of a panel on the book; `bar` is the market's bar, of which i may be a finer part."""
-    d.account[0].bar = bar
-    d.account[0].time = panel.time[i]
+    d.account.bar = bar
+    d.account.time = panel.time[i]
     for j in range(d.book.size):
         p = d.book[j]
         p.open, p.high, p.low, p.close = panel.open[i, j], panel.high[i, j], panel.low[i, j], panel.close[i, j]
@@ -64,7 +66,7 @@ def lay_out(d: Desk, panel: Panel, bar: int, i: int) -> None:
 @compiled
 def end_of_bar(d: Desk) -> float:
     """Step 7: expiries, close_stop, the trail's best close; the equity at the close, never below zero."""
-    account = d.account[0]
+    account = d.account
     equity = account.wallet
     for j in range(d.book.size):
         p = d.book[j]
@@ -86,10 +88,10 @@ def end_of_bar(d: Desk) -> float:
 
 
 @compiled
-def switch_tables(d: Desk, switches: Int64, i: int) -> None:
-    """Put tier tables into force whose date has come; a switch is (bar, symbol, table)."""
-    account = d.account[0]
-    while account.next_switch < switches.shape[0] and switches[account.next_switch, 0] <= i:
+def switch_tables(d: Desk, switches: Int64) -> None:
+    """Put tier tables into force whose date has come; a switch is (bar, symbol, table, date)."""
+    account = d.account
+    while account.next_switch < switches.shape[0] and switches[account.next_switch, 3] <= account.time:
         j = switches[account.next_switch, 1]
         d.book[j].table = switches[account.next_switch, 2]
         refresh(d, j)
@@ -109,16 +111,16 @@ def step(
     start: int,
 ) -> None:
     """One bar, the whole law: steps 1 to 7, on the finer bars where they are to be walked."""
-    account = d.account[0]
-    switch_tables(d, switches, i)
+    account = d.account
     begin = account.next_row
     end = begin
     while end < d.rows.size and d.rows[end].bar < i:
         end += 1
     account.next_row = end
-    if d.rules[0].fine and bounds[i + 1] > bounds[i]:
+    if d.rules.fine and bounds[i + 1] > bounds[i]:
         for k in range(bounds[i], bounds[i + 1]):
             lay_out(d, fine, i, k)
+            switch_tables(d, switches)
             begin_bar(d, stamps)
             open_bar(d, begin, end)
             inside_bar(d, stamps, fine.interval)
@@ -126,11 +128,12 @@ def step(
         lay_out(d, panel, i, i)
     else:
         lay_out(d, panel, i, i)
+        switch_tables(d, switches)
         begin_bar(d, stamps)
         open_bar(d, begin, end)
         inside_bar(d, stamps, panel.interval)
     marked = end_of_bar(d)
-    if d.rules[0].record:
+    if d.rules.record:
         equity[i - start] = marked
     else:
         score_bar(d, marked, account.held > 0)
@@ -148,7 +151,7 @@ def held_symbol(d: Desk) -> int:
 @compiled
 def next_row_bar(d: Desk, j: int) -> int:
     """The bar at whose open the next row is read that may matter: entries of the held side again do not."""
-    k = d.account[0].next_row
+    k = d.account.next_row
     while k < d.rows.size:
         r = d.rows[k]
         if not (r.kind == ENTER and r.symbol == j and r.exposure * d.book[j].quantity > 0.0):
@@ -160,7 +163,7 @@ def next_row_bar(d: Desk, j: int) -> int:
 @compiled
 def next_stamp(d: Desk, stamps: Stamps, j: int) -> int:
     """The next stamp of a symbol; those of the others stay, in case one of them is entered before."""
-    k = d.account[0].next_stamp
+    k = d.account.next_stamp
     while k < stamps.time.size and stamps.symbol[k] != j:
         k += 1
     return k
@@ -183,7 +186,7 @@ def quiet_band(d: Desk, j: int, band: Float) -> None:
     p = d.book[j]
     side = side_of(p.quantity)
     stop = protective_stop(d, j)
-    liquidation = p.liquidation if d.rules[0].isolated else account_root(d, j, d.account[0].wallet)
+    liquidation = p.liquidation if d.rules.isolated else account_root(d, j, d.account.wallet)
     near, far, behind, beyond, mark = (0, 1, 2, 3, 4) if side > 0.0 else (1, 0, 3, 2, 5)
     if stop == stop:
         band[near] = stop
@@ -191,7 +194,7 @@ def quiet_band(d: Desk, j: int, band: Float) -> None:
         band[far] = np.nextafter(p.target, side * np.inf)
     if p.close_stop == p.close_stop:
         band[behind] = p.close_stop
-    if p.trail == p.trail:
+    if p.trail == p.trail or d.rules.late_trail:
         band[beyond] = p.best
     if liquidation == liquidation:
         band[mark] = liquidation * (1.0 + side * SURE)
@@ -225,8 +228,8 @@ def first_loud(panel: Panel, band: Float, begin: int, end: int, j: int) -> int:
 def mark_stretch(d: Desk, panel: Panel, equity: Float, begin: int, end: int, start: int, j: int) -> None:
     """The equity of quiet bars, in which only the price moves."""
     p = d.book[j]
-    quantity, wallet, entry = p.quantity, d.account[0].wallet, p.entry
-    if d.rules[0].record:
+    quantity, wallet, entry = p.quantity, d.account.wallet, p.entry
+    if d.rules.record:
         for i in range(begin, end):
             equity[i - start] = max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0)
     else:
@@ -239,7 +242,7 @@ def mark_stretch(d: Desk, panel: Panel, equity: Float, begin: int, end: int, sta
 @compiled
 def settle_quietly(d: Desk, panel: Panel, stamps: Stamps, i: int, j: int, band: Float) -> bool:
     """Settle the stamps due at the open of bar i; whether the bar can be passed over then."""
-    d.account[0].bar, d.account[0].time = i, panel.time[i]
+    d.account.bar, d.account.time = i, panel.time[i]
     d.book[j].open, d.book[j].mark_open = panel.open[i, j], panel.mark_open[i, j]
     settle_until_open(d, stamps)
     quiet_band(d, j, band)
@@ -254,7 +257,7 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
     j = held_symbol(d)
     if d.book[j].order != NOTHING:
         return i
-    switch = switches[d.account[0].next_switch, 0] if d.account[0].next_switch < switches.shape[0] else NEVER
+    switch = switches[d.account.next_switch, 0] if d.account.next_switch < switches.shape[0] else NEVER
     end = min(panel.time.size, next_row_bar(d, j), d.book[j].out_bar, switch)
     quiet_band(d, j, band)
     while i < end:
@@ -269,36 +272,39 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
             break
         mark_stretch(d, panel, equity, i, i + 1, start, j)
         i += 1
-    while d.account[0].next_row < d.rows.size and d.rows[d.account[0].next_row].bar < i - 1:
-        d.account[0].next_row += 1
+    while d.account.next_row < d.rows.size and d.rows[d.account.next_row].bar < i - 1:
+        d.account.next_row += 1
     return i
 
 
 @compiled
 def wait(d: Desk, n: int, equity: Float, i: int, start: int) -> int:
     """Jump over the bars in which the account is flat and nothing is pending; the bar to go on with."""
-    k = d.account[0].next_row
+    k = d.account.next_row
     end = min(d.rows[k].bar + 1 if k < d.rows.size else NEVER, n)
     if end <= i:
         return i
-    wallet = d.account[0].wallet
-    if d.rules[0].record:
+    wallet = d.account.wallet
+    if d.rules.record:
         equity[i - start : end - start] = wallet
     else:
         score_bar(d, wallet, False)
-        d.account[0].bars += end - i - 1
+        d.account.bars += end - i - 1
     return end
 
 
 @compiled
 def end_of_data(d: Desk) -> None:
     """What is still open at the end: rows that no bar reads, pending entries, positions."""
+    for row in range(d.account.next_row, d.rows.size):
+        p, kind = d.book[d.rows[row].symbol], d.rows[row].kind
+        if kind == AMEND and p.quantity == 0.0 and p.pending == NOTHING:
+            reject(d, row, NO_POSITION)
+        elif kind != EXIT:
+            reject(d, row, END_OF_DATA)
     for j in range(d.book.size):
         if d.book[j].pending != NOTHING:
             drop_pending(d, j, END_OF_DATA)
-    for row in range(d.account[0].next_row, d.rows.size):
-        if d.rows[row].kind != EXIT:
-            reject(d, row, END_OF_DATA)
     for j in range(d.book.size):
         p = d.book[j]
         if p.quantity != 0.0:
@@ -315,8 +321,8 @@ def link_rows(d: Desk, start: int) -> None:
             after = d.rows[k + 1]
             if after.kind == ENTER and after.symbol == r.symbol and after.exposure * r.exposure > 0.0:
                 r.other = after.other
-    while d.account[0].next_row < d.rows.size and d.rows[d.account[0].next_row].bar < start - 1:
-        d.account[0].next_row += 1
+    while d.account.next_row < d.rows.size and d.rows[d.account.next_row].bar < start - 1:
+        d.account.next_row += 1
 
 
 def walk_python(
@@ -336,16 +342,16 @@ def walk_python(
     n = panel.time.size
     i = start
     while i < n:
-        if skip and d.account[0].pending == 0:
-            if d.account[0].held == 0:
+        if skip and d.account.pending == 0:
+            if d.account.held == 0:
                 i = wait(d, n, equity, i, start)
-            elif d.account[0].held == 1 and not d.rules[0].fine:
+            elif d.account.held == 1 and not d.rules.fine:
                 i = hold(d, panel, switches, stamps, equity, i, start, band)
             if i >= n:
                 break
         step(d, panel, fine, bounds, switches, stamps, equity, i, start)
         i += 1
-    d.account[0].bar, d.account[0].time = n - 1, panel.time[n - 1]
+    d.account.bar, d.account.time = n - 1, panel.time[n - 1]
     end_of_data(d)
 
 

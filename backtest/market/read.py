@@ -1,5 +1,6 @@
 """Series files to columns: Parquet and CSV by path, columns in any case, times of any usual kind, all in ns UTC."""
 
+import io
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -183,7 +184,7 @@ def open_csv(path: Path) -> Table:
 
     parse = pyarrow.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=note)
     try:
-        data = pyarrow.csv.read_csv(pa.BufferReader(raw), pyarrow.csv.ReadOptions(use_threads=False), parse)
+        data = pyarrow.csv.read_csv(io.BytesIO(raw), pyarrow.csv.ReadOptions(use_threads=False), parse)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise MarketError(f"{path.name}: the CSV file can't be read ({str(error).splitlines()[0]}).") from None
     refuse(path.name, [

@@ -50,10 +50,16 @@ def fits(columns: Sequence[Column], console: Console) -> bool:
 
 
 def packed(name: Column, groups: Sequence[Sequence[Column]], console: Console) -> list[Table]:
-    """Return the columns in tables that fit the width, each led by the name: one, else one a group, else more."""
+    """Return the columns in tables that fit the width, each led by the name: one, else one a group, else more.
+
+    Where one table would be too wide, spare columns are left out first.
+    """
     together = [column for group in groups for column in group]
     if fits([name, *together], console):
         return [table_of([name, *together])]
+    kept = [[column for column in group if not column.spare] for group in groups]
+    if kept != [list(group) for group in groups]:
+        return packed(name, kept, console)
     if len(groups) > 1:
         return [table for group in groups for table in packed(name, [group], console)]
     tables, row = [], [name]

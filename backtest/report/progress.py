@@ -42,4 +42,5 @@ def progress(runs: int, console: Console | None = None) -> Iterator[Callable[[Ru
         late.cancel()
         if late.ident is not None:
             late.join()
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from backtest.analysis.summary import Summary
@@ -19,7 +18,7 @@ __all__ = ["print_report", "print_runs"]
 
 WIDEST_TEXT = 110
 SHOWN_FINDINGS = 5
-KIND_NAMES = {"trade_pnl": "trades", "fee": "fees", "frozen": "frozen"}
+KIND_NAMES = {"trade_pnl": "trade PnL", "fee": "fees"}
 
 
 def print_report(
@@ -48,18 +47,24 @@ def title(text: str, console: Console) -> None:
     console.print(Text(text, style="bold"))
 
 
-def line(text: Text | str, console: Console, left: int = 0) -> None:
-    """Print running text, wrapped at a width that can be read."""
+def line(text: Text | str, console: Console, first: str = "") -> None:
+    """Print running text, wrapped at a width that can be read and indented below its first line."""
     body = text if isinstance(text, Text) else Text(words.printable(text))
-    console.print(Padding(body, (0, 0, 0, left)), width=min(console.width, WIDEST_TEXT))
+    for i, part in enumerate(body.wrap(console, min(console.width, WIDEST_TEXT) - len(first))):
+        part.rstrip()
+        console.print(Text.assemble(first if i == 0 else " " * len(first), part), no_wrap=True, crop=False)
 
 
 def bullet(text: Text | str, console: Console) -> None:
-    body = text if isinstance(text, Text) else Text(words.printable(text))
-    wrapped = body.wrap(console, min(console.width, WIDEST_TEXT) - 4)
-    for i, part in enumerate(wrapped):
-        part.rstrip()
-        console.print(Text.assemble("  · " if i == 0 else "    ", part), no_wrap=True, crop=False)
+    line(text, console, "  · ")
+
+
+def tables(columns: Sequence[Sequence[Column]], summaries: Sequence[Summary], console: Console) -> None:
+    """Print the columns in as many tables as the width needs, each led by the names of the strategies."""
+    for i, table in enumerate(packed(names_of(summaries), columns, console)):
+        if i:
+            console.print()
+        console.print(table)
 
 
 # --- what was run -----------------------------------------------------------------------------------------------
@@ -68,8 +73,10 @@ def bullet(text: Text | str, console: Console) -> None:
 def print_headings(summaries: Sequence[Summary], console: Console) -> None:
     simulated = sorted({s.market for s in summaries if s.grade == "D"})
     if simulated:
-        banner = Text.assemble((" SIMULATED MARKET ", "bold black on yellow"), " made by a generator, not by a market;")
-        line(banner.append(" the figures say nothing about the past."), console)
+        banner = Text.assemble(
+            (" SIMULATED MARKET ", "bold black on yellow"), " prices or other series were made by a "
+        )
+        line(banner.append("generator; the figures say nothing about the past."), console)
     for heading in dict.fromkeys(market_words(s) for s in summaries):
         line(heading, console)
     for heading in dict.fromkeys(venue_words(s) for s in summaries):
@@ -103,10 +110,7 @@ def venue_words(s: Summary) -> str:
 def print_figures(summaries: Sequence[Summary], console: Console) -> None:
     """Print the comparison, a row a strategy."""
     console.print()
-    for i, table in enumerate(packed(names_of(summaries), figure_columns(summaries), console)):
-        if i:
-            console.print()
-        console.print(table)
+    tables(figure_columns(summaries), summaries, console)
 
 
 def names_of(summaries: Sequence[Summary]) -> Column:
@@ -157,12 +161,12 @@ def print_pnl(summaries: Sequence[Summary], console: Console) -> None:
         columns.append(Column("unrealised", words.money([s.unrealised for s in summaries])))
     totals = [s.final_equity - s.cash for s in summaries]
     columns.append(Column("= total", words.money(totals), ["bold"] * len(totals)))
-    columns.append(
-        Column("(slippage)", words.money([s.memo.get("slippage", 0.0) for s in summaries]), ["dim"] * len(totals))
-    )
-    for table in packed(names_of(summaries), [columns], console):
-        console.print(table)
-    line(Text("slippage is inside the trades, not a part of the sum", style="dim"), console)
+    slips = sorted(s.memo.get("slippage", 0.0) for s in summaries)
+    memo = words.money([s.memo.get("slippage", 0.0) for s in summaries])
+    columns.append(Column("(slippage)", memo, ["dim"] * len(memo), spare=True))
+    tables([columns], summaries, console)
+    span = " to ".join(dict.fromkeys(words.money([slips[-1], slips[0]])))
+    line(Text(f"slippage ({span}) is inside the trade PnL, not a part of the sum", style="dim"), console)
 
 
 # --- what to believe --------------------------------------------------------------------------------------------
@@ -171,11 +175,11 @@ def print_pnl(summaries: Sequence[Summary], console: Console) -> None:
 def print_assumptions(summaries: Sequence[Summary], console: Console) -> None:
     """Print every assumption in force, in plain words, with how often it was."""
     title("Assumptions in force", console)
-    found = {name: True for s in summaries for name in s.assumptions}
+    found = list(dict.fromkeys(name for s in summaries for name, n in s.assumptions.items() if n))
     if not found:
         bullet("none", console)
     for name in found:
-        counts = {str(i): s.assumptions[name] for i, s in enumerate(summaries) if name in s.assumptions}
+        counts = [s.assumptions[name] for s in summaries if s.assumptions.get(name)]
         text = Text.assemble(words.assumption(name), (f"  {words.times(counts, len(summaries))}", "dim"))
         bullet(text, console)
 
@@ -190,9 +194,9 @@ def print_data(summaries: Sequence[Summary], console: Console) -> None:
         bullet(finding, console)
     if len(findings) > SHOWN_FINDINGS:
         bullet(f"and {len(findings) - SHOWN_FINDINGS} more findings, in summary.json", console)
-    tables = list(dict.fromkeys(t for s in summaries for t in s.tier_tables))
-    if tables:
-        bullet(f"margin tiers: {', '.join(tables)}", console)
+    tiers = list(dict.fromkeys(t for s in summaries for t in s.tier_tables))
+    if tiers:
+        bullet(f"margin tiers: {', '.join(tiers)}", console)
 
 
 def print_rejections(summaries: Sequence[Summary], console: Console) -> None:
@@ -203,7 +207,8 @@ def print_rejections(summaries: Sequence[Summary], console: Console) -> None:
     for s in summaries:
         if s.rejections:
             reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in s.rejections.items())
-            bullet(Text.assemble((words.printable(strategy_name(s.strategy)), "bold"), f": {reasons}"), console)
+            name = words.printable(strategy_name(s.strategy))
+            bullet(Text.assemble((name, "bold"), f": {words.printable(reasons)}"), console)
 
 
 def print_folders(summaries: Sequence[Summary], folders: Sequence[Path | None], console: Console) -> None:

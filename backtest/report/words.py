@@ -1,7 +1,7 @@
 """Figures and facts as a reader sees them: numbers as text, assumptions in plain words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from backtest.model.arrays import DAY, HOUR, SECOND
@@ -23,17 +23,17 @@ NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 ASSUMPTIONS = {
-    "mark_is_last": "no mark price: margin and funding use the last price",
-    "mark_is_close": "no mark price: margin and funding use the last price",
+    "mark_is_last": "bars in a position without a mark price: margin and funding use the last price",
     "ambiguous_bars": "bars in which the order of two events is unknown, decided by the intrabar rule",
     "cross_extremes_coincide": "cross margin: the symbols' worst prices in a bar are taken to coincide",
     "funding_inside_bar": "funding due inside a bar met a position that was not held for the whole bar",
     "marked_at_last_close": "positions counted at their last close while the symbol had no price",
     "assumed_funding": "funding stamps that are an assumption, not data",
     "gaps_filled": "missing bars filled with the last close",
-    "simulated_data": "simulated series: prices made by a generator, not by a market",
+    "simulated_data": "series made by a generator, not by a market",
     "assumed_tiers": "margin tiers that the venue does not publish, assumed",
-    "tiers_after_run": "margin tiers of a later date than the bars they are applied to",
+    "tiers_before_their_date": "symbols whose first margin tiers are applied to bars before the tiers' date",
+    "slippage_is_a_constant": "slippage is a constant fraction, whatever the size and the hour",
     "warm_up_rows": "rows of the plan before the start of scoring, not executed",
 }
 PREFIXES = {
@@ -132,9 +132,9 @@ def assumption(name: str) -> str:
     return printable(name).replace("_", " ")
 
 
-def times(counts: Mapping[str, int], runs: int) -> str:
+def times(counts: Sequence[int], runs: int) -> str:
     """Return how often an assumption was in force: "x12", "x12 in each run", "x1 to x41, in 5 of 7"."""
-    low, high = min(counts.values()), max(counts.values())
+    low, high = min(counts), max(counts)
     span = f"{TIMES}{low:,}" if low == high else f"{TIMES}{low:,} to {TIMES}{high:,}"
     if runs == 1:
         return span
