@@ -5,7 +5,10 @@ import errno
 import json
 import math
 import os
+import subprocess
+import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,6 +102,15 @@ def test_the_summary_file(tmp_path):
     assert data["pnl_by_kind"]["trade_pnl"] == 20.0
     assert data["assumptions"] == {"mark_is_last": 3, "simulated_data": 1}
     assert data["version"]
+
+
+def test_writing_does_not_wait_for_pandas(tmp_path):
+    code = "import sys, made_result; from backtest.catalogue import save_run; save_run(made_result.make_result(), "
+    code += "{}, sys.argv[1]); assert 'pandas' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=Path(__file__).parent, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_empty_tables_are_written_too(tmp_path):
@@ -232,6 +244,14 @@ def test_a_summary_that_is_no_json_is_no_folder(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         save_run(make_result(), {"strategy": "x", "sharpe": math.nan}, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_that_write_the_same_run_at_once_leave_one_whole_folder(tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        folders = list(pool.map(lambda _: save(tmp_path), range(24)))
+    assert len(set(folders)) == 1
+    assert [p.name for p in tmp_path.iterdir()] == [folders[0].name]
+    assert sorted(p.name for p in folders[0].iterdir()) == FILES
 
 
 # --- finding runs ------------------------------------------------------------------------------------------------

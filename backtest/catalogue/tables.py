@@ -1,5 +1,10 @@
-"""The tables of a run as Arrow tables, ready for Parquet: codes as names, times as UTC timestamps, no time as null."""
+"""The tables of a run as Arrow tables, ready for Parquet: codes as names, times as UTC timestamps, no time as null.
 
+The columns are made from buffers: `pyarrow.array` would import pandas, a quarter of a second, to see whether it was
+given any.
+"""
+
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -17,26 +22,43 @@ def named_table(rows: Ledger | Trades | Rejections) -> pa.Table:
     """Return a ledger, trades or rejections with the columns of the model, names in place of codes."""
     columns: dict[str, Any] = {}
     for column in fields(rows)[1:]:
-        values = getattr(rows, column.name)
+        values = np.asarray(getattr(rows, column.name))
         names = rows.symbols if column.name == "symbol" else rows.codes.get(column.name)
         if names is not None:
             # A side is +1 or -1, and -1 counts from the end of ("", "long", "short").
-            codes: Any = pa.array(np.asarray(values, dtype=np.int64) % len(names))
-            columns[column.name] = pa.array(names, pa.string()).take(codes)
-        elif column.name in rows.times:
-            columns[column.name] = times(values)
+            columns[column.name] = texts(names).take(numbers(values.astype(np.int64) % max(1, len(names))))
         else:
-            columns[column.name] = pa.array(values)
-    return pa.table(columns)
+            columns[column.name] = times(values) if column.name in rows.times else numbers(values)
+    return table(columns)
 
 
 def equity_table(result: Result) -> pa.Table:
     """Return time, equity and each symbol's signed position at the close of each scored bar ("position_SYMBOL")."""
     positions = result.positions
-    held = {f"position_{symbol}": pa.array(positions[:, j]) for j, symbol in enumerate(result.symbols)}
-    return pa.table({"time": times(result.time), "equity": pa.array(result.equity), **held})
+    held = {f"position_{symbol}": numbers(positions[:, j]) for j, symbol in enumerate(result.symbols)}
+    return table({"time": times(result.time), "equity": numbers(result.equity), **held})
+
+
+def table(columns: dict[str, Any]) -> pa.Table:
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+
+
+def numbers(values: Any) -> Any:
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), values.size, [None, buffer(values)])
 
 
 def times(values: Any) -> Any:
-    stamps = np.asarray(values, dtype=np.int64)
-    return pa.array(stamps, pa.int64(), mask=stamps == NO_TIME).cast(UTC_TIME)
+    stamps = np.ascontiguousarray(values, dtype=np.int64)
+    known = np.packbits(stamps != NO_TIME, bitorder="little")
+    return pa.Array.from_buffers(UTC_TIME, stamps.size, [buffer(known), buffer(stamps)])
+
+
+def texts(names: Sequence[str]) -> Any:
+    encoded = [name.encode() for name in names]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), len(names), [None, buffer(ends), buffer(b"".join(encoded))])
+
+
+def buffer(values: Any) -> Any:
+    return pa.py_buffer(values)

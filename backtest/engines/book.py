@@ -108,8 +108,8 @@ ROW = record(
 LEDGER_ROW = record(floats="amount position price", ints="time trade", codes="symbol kind")
 TRADE_ROW = record(
     floats="quantity entry_price exit_price pnl fees funding slippage",
-    ints="entry_time exit_time entry_bar exit_bar",
-    codes="symbol side reason inside",
+    ints="entry_time exit_time entry_bar exit_bar inside",
+    codes="symbol side reason",
 )
 REJECTION_ROW = record(ints="row time", codes="reason")
 CHANGE_ROW = record(floats="quantity", ints="bar", codes="symbol")

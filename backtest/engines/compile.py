@@ -12,7 +12,9 @@ from platformdirs import user_cache_path
 __all__ = ["compiled", "compiled_entry"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+# The kernels allocate nothing, so they need no reference counts: the caller holds every array. Counting is atomic, and a desk
+# and a panel have some twenty arrays that go through every call.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def source_digest() -> str:

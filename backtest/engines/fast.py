@@ -38,7 +38,7 @@ def settle(market: Market, venue: Venue, desk: Desk, tables: Tables, equity: Flo
     """Walk the bars; what happens is written on the desk."""
     panel = panel_of(market)
     fine, bounds = fine_of(market) if venue.intrabar == "fine" else (panel, NO_BOUNDS)
-    walk(desk, panel, fine, bounds, tables.switches, stamps_of(market), equity, start, skip)
+    walk(desk, panel, fine, bounds, tables.switches, stamps_of(market), equity, np.empty(6), start, skip)
 
 
 def collect(market: Market, plan: Plan, venue: Venue, tables: Tables, desk: Desk, equity: Float, start: int) -> Result:
@@ -87,12 +87,12 @@ def rejections_of(market: Market, plan: Plan, records: Any) -> Rejections:
 
 
 def refuse_holes(market: Market, result: Result, inside: Any) -> None:
-    """Raise when a position was held at a time for which its funding is unknown; `inside`: exits after their bar's open."""
+    """Raise when a position was held at a time for which its funding is unknown; `inside`: ns by which an exit may be later."""
     trades = result.trades
     end = int(market.time[-1]) + market.interval
     for hole in market.funding_holes:
         mine = trades.symbol == market.position(hole.symbol)
-        left = np.where(trades.exit_bar < 0, end, trades.exit_time + np.where(inside, market.interval, 0))
+        left = np.where(trades.exit_bar < 0, end, trades.exit_time + inside)
         through = mine & (trades.entry_time < hole.end) & (left > hole.start)
         if through.any():
             raise FundingHoleError(

@@ -92,6 +92,12 @@ def enter_inside(d: Desk, stamps: Stamps, end: int) -> None:
 
 
 @compiled
+def unless_bankrupt(d: Desk, j: int, reason: int, price: float, fill: float) -> tuple[int, float]:
+    """An exit, or the liquidation that it is when an isolated position would fill beyond its bankruptcy price."""
+    return (OUT_LIQUIDATION, bankruptcy(d, j)) if beyond_bankruptcy(d, j, fill) else (reason, price)
+
+
+@compiled
 def choose(d: Desk, j: int, best: bool) -> tuple[int, float]:
     """What happens to a position inside the bar under a rule: the reason it leaves (or NOTHING) and the unslipped price.
 
@@ -105,7 +111,7 @@ def choose(d: Desk, j: int, best: bool) -> tuple[int, float]:
     liquidates = side * (adverse_mark - p.liquidation) <= 0.0
     reaches = side * (favourable - p.target) > 0.0
     if best and reaches:
-        return OUT_TARGET, p.target
+        return unless_bankrupt(d, j, OUT_TARGET, p.target, p.target)
     if best and p.born == BY_TRIGGER:
         stops = stops and side * (p.close - stop) < 0.0
         liquidates = liquidates and side * (p.mark_close - p.liquidation) < 0.0
@@ -113,11 +119,9 @@ def choose(d: Desk, j: int, best: bool) -> tuple[int, float]:
         return OUT_LIQUIDATION, bankruptcy(d, j)
     if stops:
         price = worse(stop, p.first, side)
-        if beyond_bankruptcy(d, j, price * (1.0 - side * d.rules.slippage)):
-            return OUT_LIQUIDATION, bankruptcy(d, j)
-        return stop_reason(d, j, stop), price
+        return unless_bankrupt(d, j, stop_reason(d, j, stop), price, price * (1.0 - side * d.rules.slippage))
     if reaches and (p.born != BY_LIMIT or side * (p.close - p.target) > 0.0):
-        return OUT_TARGET, p.target
+        return unless_bankrupt(d, j, OUT_TARGET, p.target, p.target)
     return NOTHING, np.nan
 
 
@@ -256,7 +260,7 @@ def exit_cross(d: Desk) -> None:
 @compiled
 def inside_bar(d: Desk, stamps: Stamps, interval: int) -> None:
     """Steps 4 to 6: payments, pending entries, exits, and at last the receipts of what still stands."""
-    d.account.inside = 1
+    d.account.inside = interval
     end = end_of_stamps(d, stamps, interval)
     pay_inside(d, stamps, end, NOTHING)
     if d.account.pending > 0:

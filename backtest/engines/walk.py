@@ -180,24 +180,34 @@ def bar_of(panel: Panel, time: int) -> int:
 
 @compiled
 def quiet_band(d: Desk, j: int, band: Float) -> None:
-    """Fill in the prices within which a bar is quiet: low > 0, high < 1, close >= 2, close <= 3, mark low > 4, mark high < 5."""
-    band[0] = band[2] = band[4] = -np.inf
-    band[1] = band[3] = band[5] = np.inf
+    """Fill in the prices within which a bar is quiet: low > 0, high < 1, close >= 2, close <= 3 (what touches one is not)."""
+    band[0] = band[2] = -np.inf
+    band[1] = band[3] = np.inf
     p = d.book[j]
     side = side_of(p.quantity)
     stop = protective_stop(d, j)
-    liquidation = p.liquidation if d.rules.isolated else account_root(d, j, d.account.wallet)
-    near, far, behind, beyond, mark = (0, 1, 2, 3, 4) if side > 0.0 else (1, 0, 3, 2, 5)
+    near, far, behind, beyond = (0, 1, 2, 3) if side > 0.0 else (1, 0, 3, 2)
     if stop == stop:
         band[near] = stop
     if p.target == p.target:
-        band[far] = np.nextafter(p.target, side * np.inf)
+        band[far] = p.target
     if p.close_stop == p.close_stop:
         band[behind] = p.close_stop
     if p.trail == p.trail or d.rules.late_trail:
         band[beyond] = p.best
+    quiet_marks(d, j, band)
+
+
+@compiled
+def quiet_marks(d: Desk, j: int, band: Float) -> None:
+    """The same for the mark: low > 4, high < 5. It moves with the wallet and the posted margin."""
+    band[4] = -np.inf
+    band[5] = np.inf
+    p = d.book[j]
+    liquidation = p.liquidation if d.rules.isolated else account_root(d, j, d.account.wallet)
     if liquidation == liquidation:
-        band[mark] = liquidation * (1.0 + side * SURE)
+        side = side_of(p.quantity)
+        band[4 if side > 0.0 else 5] = liquidation * (1.0 + side * SURE)
 
 
 @compiled
@@ -245,7 +255,7 @@ def settle_quietly(d: Desk, panel: Panel, stamps: Stamps, i: int, j: int, band: 
     d.account.bar, d.account.time = i, panel.time[i]
     d.book[j].open, d.book[j].mark_open = panel.open[i, j], panel.mark_open[i, j]
     settle_until_open(d, stamps)
-    quiet_band(d, j, band)
+    quiet_marks(d, j, band)
     k = next_stamp(d, stamps, j)
     inside = k < stamps.time.size and stamps.time[k] < panel.time[i] + panel.interval
     return not inside and is_quiet(panel, band, i, j)
@@ -333,11 +343,11 @@ def walk_python(
     switches: Int64,
     stamps: Stamps,
     equity: Float,
+    band: Float,
     start: int,
     skip: bool,
 ) -> None:
     """Run the plan from bar `start` to the end; with `record` the equity of each bar goes into `equity`."""
-    band = np.empty(6)
     link_rows(d, start)
     n = panel.time.size
     i = start

@@ -72,8 +72,9 @@ def packed(name: Column, groups: Sequence[Sequence[Column]], console: Console) -
 
 
 def fitted(columns: Sequence[Column], console: Console) -> Table:
-    """Return one table; where it is too wide, spare columns are left out, the last one first."""
-    kept = list(columns)
-    while not fits(kept, console) and any(column.spare for column in kept):
-        kept.remove([column for column in kept if column.spare][-1])
-    return table_of(kept)
+    """Return one table, with those spare columns, the first ones first, for which there is room."""
+    kept = {i for i, column in enumerate(columns) if not column.spare}
+    for i in range(len(columns)):
+        if fits([columns[k] for k in sorted(kept | {i})], console):
+            kept.add(i)
+    return table_of([columns[k] for k in sorted(kept)])

@@ -31,12 +31,14 @@ def sound(rows: Sequence[Row], kind: str, console: Console) -> list[Row]:
 
 
 def entries(rows: Sequence[tuple[str, str, str]], console: Console) -> None:
-    """Print each name with a dim line of facts and a sentence below it."""
-    for name, facts, sentence in rows:
-        heading = Text(printable(name), style="bold")
-        console.print(heading.append(f"  {printable(facts)}", style="not bold dim") if facts else heading)
-        if sentence:
-            console.print(Padding(Text(printable(sentence)), (0, 0, 0, 2)), width=min(console.width, WIDEST))
+    """Print each name, with a sentence and a dim line of facts below it."""
+    for name, sentence, facts in rows:
+        console.print(Text(printable(name), style="bold"))
+        for text, style in ((sentence, ""), (facts, "dim")):
+            if text:
+                console.print(
+                    Padding(Text(printable(text), style=style), (0, 0, 0, 2)), width=min(console.width, WIDEST)
+                )
 
 
 def print_markets(rows: Sequence[Row], console: Console) -> None:
@@ -45,13 +47,13 @@ def print_markets(rows: Sequence[Row], console: Console) -> None:
     for row in sound(rows, "markets", console):
         span = f"{row['start']} to {row['end']}" if row["start"] and row["end"] else ""
         facts = [", ".join(row["symbols"]), row["interval"] or "", span, ", ".join(row["origins"])]
-        found.append((row["name"], " · ".join(fact for fact in facts if fact), row["description"]))
+        found.append((row["name"], row["description"], " · ".join(fact for fact in facts if fact)))
     entries(found, console)
 
 
 def print_strategies(rows: Sequence[Row], console: Console) -> None:
     """Print each strategy with its first sentence."""
-    entries([(row["name"], "", row["title"]) for row in sound(rows, "strategies", console)], console)
+    entries([(row["name"], row["title"], "") for row in sound(rows, "strategies", console)], console)
 
 
 def print_strategy(row: Row, console: Console) -> None:

@@ -18,6 +18,7 @@ __all__ = ["print_report", "print_runs"]
 
 WIDEST_TEXT = 110
 SHOWN_FINDINGS = 5
+SHOWN_TIERS = 6
 KIND_NAMES = {"trade_pnl": "trade PnL", "fee": "fees"}
 
 
@@ -196,7 +197,8 @@ def print_data(summaries: Sequence[Summary], console: Console) -> None:
         bullet(f"and {len(findings) - SHOWN_FINDINGS} more findings, in summary.json", console)
     tiers = list(dict.fromkeys(t for s in summaries for t in s.tier_tables))
     if tiers:
-        bullet(f"margin tiers: {', '.join(tiers)}", console)
+        more = f" and {len(tiers) - SHOWN_TIERS} more" if len(tiers) > SHOWN_TIERS else ""
+        bullet(f"margin tiers: {', '.join(tiers[:SHOWN_TIERS])}{more}", console)
 
 
 def print_rejections(summaries: Sequence[Summary], console: Console) -> None:
