@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backtest.market import load_market
     from backtest.model import Bars, Market, Passport, Plan, Result, RunConfig, Venue
-    from backtest.run import run
+    from backtest.runner import run
     from backtest.venues import load_venue
 
 __all__ = ["Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue", "load_market", "load_venue", "run"]
@@ -15,7 +15,7 @@ __all__ = ["Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue",
 HOMES = dict.fromkeys(("Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue"), "backtest.model") | {
     "load_market": "backtest.market",
     "load_venue": "backtest.venues",
-    "run": "backtest.run",
+    "run": "backtest.runner",
 }
 
 

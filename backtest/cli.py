@@ -105,7 +105,7 @@ def run(
     """Run strategies on a market, print what came of it, and write a folder for each run."""
     from backtest.model.config import DEFAULT_MARKET, DEFAULT_VENUE, RunConfig
     from backtest.plugins import strategy_names
-    from backtest.run import run_many
+    from backtest.runner import run_many
 
     names = list(dict.fromkeys(strategy or strategy_names()))
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}

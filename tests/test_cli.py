@@ -20,7 +20,7 @@ from backtest import cli
 from backtest.errors import FundingHoleError, StrategyError
 from backtest.model.config import DEFAULT_MARKET, DEFAULT_VENUE
 
-path = importlib.import_module("backtest.run")
+path = importlib.import_module("backtest.runner")
 COMMAND = [sys.executable, "-c", "from backtest.cli import main; main()"]
 
 GOOD = '''"""Do nothing. Ever."""

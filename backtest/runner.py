@@ -1,10 +1,8 @@
 """The one path: market, strategy, venue, engine, result."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from types import ModuleType
 from typing import Any
 
 from backtest.engines import get_engine
@@ -122,13 +120,3 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # a number or an array of numpy
         return plain(value.tolist())
     return value
-
-
-class RunModule(ModuleType):
-    """The module, callable: importing it binds `backtest.run`, which `from backtest import run` promises to call."""
-
-    def __call__(self, config: RunConfig | str, **changes: Any) -> Result:
-        return run(config, **changes)
-
-
-sys.modules[__name__].__class__ = RunModule

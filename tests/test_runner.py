@@ -12,9 +12,9 @@ from made_result import make_result, make_venue
 
 from backtest.errors import ConfigError, LevelbreakError, MarketError, StrategyError
 from backtest.model import Plan, RunConfig
-from backtest.run import configure, run, run_many, run_on
+from backtest.runner import configure, run, run_many, run_on
 
-path = importlib.import_module("backtest.run")
+path = importlib.import_module("backtest.runner")
 
 
 @dataclass(frozen=True)
@@ -160,14 +160,10 @@ def test_a_market_already_loaded_may_be_used(calls):
     "lines",
     [
         "from backtest import run; from backtest import run as again; assert callable(run) and callable(again)",
-        "import backtest.run; from backtest import run; assert callable(run)",
-        "from backtest.run import configure; import backtest; assert callable(backtest.run)",
+        "import backtest.runner; from backtest import run; assert callable(run)",
+        "from backtest.runner import configure; import backtest; assert callable(backtest.run)",
     ],
 )
 def test_run_is_a_function_whatever_was_imported_before(lines):
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_calling_the_module_is_calling_the_function(calls):
-    assert path("idea", market="crash").config == run("idea", market="crash").config
