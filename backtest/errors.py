@@ -1,13 +1,13 @@
 """What can go wrong, as one tree.
 
-    LevelbreakError            a mistake of the input; the command line prints it and exits with code 2
-     ├─ ConfigError            a run, parameter or option that makes no sense
-     ├─ MarketError            a market that can't be loaded or must not be used
-     │   └─ FundingHoleError   a position was held while its funding is unknown
-     ├─ VenueError             a venue whose numbers contradict each other
-     ├─ PlanError              a plan that breaks the rules of plans
-     ├─ StrategyError          a strategy that can't be found, loaded or run
-     └─ ResultsError           results that can't be written or read
+LevelbreakError            a mistake of the input; the command line prints it and exits with code 2
+ ├─ ConfigError            a run, parameter or option that makes no sense
+ ├─ MarketError            a market that can't be loaded or must not be used
+ │   └─ FundingHoleError   a position was held while its funding is unknown
+ ├─ VenueError             a venue whose numbers contradict each other
+ ├─ PlanError              a plan that breaks the rules of plans
+ ├─ StrategyError          a strategy that can't be found, loaded or run
+ └─ ResultsError           results that can't be written or read
 """
 
 import difflib

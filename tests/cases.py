@@ -19,6 +19,20 @@ COLUMNS = (
 Case = tuple[Market, Plan, Venue]
 
 
+@dataclass(frozen=True)
+class Weather:
+    """How rough a random market is: chances of missing bars, halts, jumps and heavy funding; how far marks may be off."""
+
+    missing: float = 0.15
+    halts: float = 1.0
+    jumps: float = 0.0
+    heavy: float = 0.1
+    off: tuple[float, ...] = (0.0, 0.003, 0.02)
+
+
+MILD = Weather()
+
+
 def random_case(seed: int, bars: int | None = None) -> Case:
     """Return a market, a plan and a venue drawn from the seed; `bars` overrides the number of bars."""
     rng = np.random.default_rng(seed)
@@ -44,7 +58,7 @@ def chance(rng: np.random.Generator, p: float) -> bool:
 # ---------------------------------------- market
 
 
-def random_market(rng: np.random.Generator, n: int, fine_wanted: bool) -> Market:
+def random_market(rng: np.random.Generator, n: int, fine_wanted: bool, weather: Weather = MILD) -> Market:
     m = int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2]))
     tick = float(rng.choice([0.5, 1.0]))
     factor = int(rng.integers(2, 5))
@@ -52,15 +66,16 @@ def random_market(rng: np.random.Generator, n: int, fine_wanted: bool) -> Market
     step = int(rng.choice([15, 60, 120, 480])) * MINUTE
     interval = step * factor if has_fine else step
     pieces = factor if has_fine else 1
-    time = START + interval * bar_numbers(rng, n)
-    columns = [random_prices(rng, n * pieces, tick) for _ in range(m)]
+    time = START + interval * bar_numbers(rng, n, weather)
+    columns = [random_prices(rng, n * pieces, tick, weather) for _ in range(m)]
     prices = [np.stack([c[k] for c in columns], axis=1) for k in range(4)]
-    halted = random_halts(rng, n, m)
-    small_mark = random_marks(rng, prices, tick, np.repeat(halted, pieces, axis=0)) if chance(rng, 0.5) else None
+    halted = random_halts(rng, n, m, weather)
+    asleep = np.repeat(halted, pieces, axis=0)
+    small_mark = random_marks(rng, prices, tick, asleep, weather) if chance(rng, 0.5) else None
     for p in prices:
-        p[np.repeat(halted, pieces, axis=0)] = NAN
+        p[asleep] = NAN
     names = ("AAA", "BBB", "CCC")[:m]
-    funding = random_funding(rng, time, interval, names, prices[0])
+    funding = random_funding(rng, time, interval, names, prices[0], weather)
     trade_from = None
     if n > 6 and chance(rng, 0.15):
         trade_from = int(time[rng.integers(1, n // 3)]) - int(rng.choice([0, 1, 7])) * MINUTE
@@ -102,21 +117,23 @@ def cut(values: list[np.ndarray] | None, keep: np.ndarray) -> list[np.ndarray] |
     return None if values is None else [v[keep] for v in values]
 
 
-def bar_numbers(rng: np.random.Generator, n: int) -> np.ndarray:
+def bar_numbers(rng: np.random.Generator, n: int, weather: Weather) -> np.ndarray:
     """0, 1, 2, ...; sometimes with bars missing."""
     steps = np.ones(n, dtype=np.int64)
-    if chance(rng, 0.15):
+    if chance(rng, weather.missing):
         steps[rng.random(n) < 0.2] += rng.integers(1, 4)
     return np.cumsum(steps) - 1
 
 
-def random_prices(rng: np.random.Generator, n: int, tick: float) -> list[np.ndarray]:
+def random_prices(rng: np.random.Generator, n: int, tick: float, weather: Weather) -> list[np.ndarray]:
     """Open, high, low, close on a coarse grid, with gaps, wicks and flat bars."""
     volatility = float(rng.choice([0.005, 0.015, 0.04, 0.1]))
     price = float(rng.choice([20.0, 100.0, 100.0, 400.0]))
     gaps = float(rng.choice([0.1, 0.35, 0.8]))
     rows = []
     for _ in range(n):
+        if chance(rng, weather.jumps):
+            price *= float(rng.choice([0.6, 0.75, 0.88, 0.95, 1.06, 1.15, 1.35]))
         opened = price * (1 + volatility * rng.normal()) if chance(rng, gaps) else price
         closed = opened if chance(rng, 0.15) else opened * (1 + volatility * rng.normal())
         high, low = max(opened, closed), min(opened, closed)
@@ -134,10 +151,10 @@ def random_prices(rng: np.random.Generator, n: int, tick: float) -> list[np.ndar
     return [np.array(column) for column in zip(*rows, strict=True)]
 
 
-def random_halts(rng: np.random.Generator, n: int, m: int) -> np.ndarray:
+def random_halts(rng: np.random.Generator, n: int, m: int, weather: Weather) -> np.ndarray:
     halted = np.zeros((n, m), dtype=bool)
     for j in range(m):
-        if chance(rng, 0.2):
+        if chance(rng, 0.2 * weather.halts):
             start = int(rng.integers(0, n))
             halted[start : start + int(rng.integers(1, 5)), j] = True
         if chance(rng, 0.12):
@@ -148,10 +165,10 @@ def random_halts(rng: np.random.Generator, n: int, m: int) -> np.ndarray:
 
 
 def random_marks(
-    rng: np.random.Generator, prices: list[np.ndarray], tick: float, halted: np.ndarray
+    rng: np.random.Generator, prices: list[np.ndarray], tick: float, halted: np.ndarray, weather: Weather
 ) -> list[np.ndarray]:
     """Mark prices around the last prices, often tamer or off by some; NaN here and there, sometimes alive in a halt."""
-    off = float(rng.choice([0.0, 0.003, 0.02]))
+    off = float(rng.choice(weather.off))
     shape = prices[0].shape
     opened, closed = (
         np.round(p * (1 + off * rng.normal(size=shape)) / tick * 4) * tick / 4 for p in (prices[0], prices[3])
@@ -181,7 +198,12 @@ def aggregate(prices: list[np.ndarray], pieces: int) -> list[np.ndarray]:
 
 
 def random_funding(
-    rng: np.random.Generator, time: np.ndarray, interval: int, names: tuple[str, ...], opened: np.ndarray
+    rng: np.random.Generator,
+    time: np.ndarray,
+    interval: int,
+    names: tuple[str, ...],
+    opened: np.ndarray,
+    weather: Weather,
 ) -> Funding:
     times: list[int] = []
     symbols: list[int] = []
@@ -206,7 +228,7 @@ def random_funding(
         symbols += [j] * len(mine)
     k = len(times)
     rates = rng.normal(size=k) * float(rng.choice([0.0002, 0.002, 0.02]))
-    if chance(rng, 0.1):
+    if chance(rng, weather.heavy):
         rates = np.abs(rates) * 5
     around = float(np.nanmedian(opened)) if np.isfinite(opened).any() else 100.0
     marks = np.where(rng.random(k) < rng.choice([0.0, 0.5, 1.0]), around * (1 + 0.02 * rng.normal(size=k)), NAN)

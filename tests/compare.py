@@ -10,7 +10,13 @@ from backtest.model import Result
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS, NO_TIME, REJECTION_REASONS
 
 ROW_KINDS = ("enter", "exit", "amend", "resize")
-COMPARED_COUNTS = ("ambiguous_bars", "cross_extremes_coincide", "funding_inside_bar")
+COMPARED_COUNTS = (
+    "ambiguous_bars",
+    "cross_extremes_coincide",
+    "funding_inside_bar",
+    "marked_at_last_close",
+    "mark_is_last",
+)
 MEMO = "slippage"
 
 

@@ -87,6 +87,8 @@ Margin and liquidation
 45. `insurance` carries no price (NaN) and the position 0.
 46. A funding hole is hit when the span from the entry bar's open to the exit (the open of the bar when it left in
     steps 1 to 3, else the end of that bar) overlaps the open interval of the hole.
+47. `mark_is_last` counts a bar once for each position that stood at any moment of it, its open included, where the
+    symbol has prices but no mark of its own; `marked_at_last_close` a bar and position marked in a halt.
 """
 
 import math
@@ -289,6 +291,7 @@ class Simulator:
         self.never_read: list[Row] = []
         self.seg: Segment
         self.bar = 0
+        self.met: set[tuple[int, int]] = set()
         self.inside: list[tuple[int, int, float, float]] = []
 
     # ---------------------------------------- walk
@@ -304,6 +307,7 @@ class Simulator:
         for i in range(start, n):
             self.bar = i
             rows = by_bar.get(i, [])
+            self.met = {(p.trade, p.j) for p in self.positions.values()}
             for segment, rule in self.segments(i):
                 self.walk(segment, rows, rule)
                 rows = []
@@ -737,6 +741,7 @@ class Simulator:
             return None
         self.opened += 1
         self.positions[row.j] = p
+        self.met.add((p.trade, row.j))
         self.book(p, "fee", -cost, p.signed, fill)
         self.book_slippage(p, quantity, fill, unslipped)
         return p
@@ -1010,9 +1015,11 @@ class Simulator:
             if p.max_bars > 0 and i >= p.entry_bar + p.max_bars - 1:
                 p.orders.add("max_bars")
             mark = NAN if market.mark is None else float(market.mark.close[i, p.j])
-            self.counts["mark_is_last"] += not present(mark)
             equity += p.gain(mark if present(mark) and present(close) else self.last_close[p.j])
         self.equity.append(max(equity, 0.0))
+        for _, j in self.met:
+            unmarked = market.mark is None or not present(float(market.mark.open[i, j]))
+            self.counts["mark_is_last"] += unmarked and present(float(market.open[i, j]))
         for j in sorted(self.pending):
             row = self.pending[j]
             if i >= row.read_at + row.valid_bars - 1:

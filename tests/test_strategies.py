@@ -181,7 +181,7 @@ def test_a_strategy_imports_only_what_strategies_may(name):
             "donchian_break",
             {"lookback": 0},
             ConfigError,
-            "`n` of donchian must be a whole number of bars from 1, got 0.",
+            "The lookback of a Donchian channel must be a whole number of bars from 1, got 0.",
         ),
         (
             "buy_and_hold",

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from backtest.analysis import metrics
+from backtest.model import Score
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS, MEMO_KINDS, REJECTION_REASONS, Result
 
-__all__ = ["METRICS", "Summary", "analyze"]
+__all__ = ["METRICS", "Summary", "analyze", "figures"]
 
 # The figures of the contract, in the order in which they are shown.
 METRICS = (
@@ -149,15 +150,23 @@ def performance(result: Result) -> dict[str, Any]:
     if n == 0:
         names = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "calmar", "exposure")
         return dict.fromkeys(names, math.nan) | {"final_equity": cash, "unrealised": cash - result.final_wallet}
-    mean, squares, losses, worst = equity_moments(np.ascontiguousarray(result.equity), cash)
-    periods = metrics.periods_a_year(result.interval)
-    deviation = math.sqrt(squares / (n - 1)) if n > 1 else math.nan
+    moments = equity_moments(np.ascontiguousarray(result.equity), cash)
     final = float(result.equity[-1])
     years = (int(result.time[-1]) - int(result.time[0]) + result.interval) / metrics.YEAR
-    yearly = metrics.cagr(result.equity[-1:], cash, years)
+    exposure = metrics.exposure(result.position_bar, result.position_symbol, result.position_quantity, n)
+    figures = risk_and_return(moments, n, cash, final, years, metrics.periods_a_year(result.interval))
+    return figures | {"unrealised": final - result.final_wallet, "exposure": exposure}
+
+
+def risk_and_return(
+    moments: tuple[float, float, float, float], n: int, cash: float, final: float, years: float, periods: float
+) -> dict[str, Any]:
+    """The figures that follow from the mean return, the sums of squares and of squared losses, and the worst equity / peak."""
+    mean, squares, losses, worst = moments
+    deviation = math.sqrt(squares / (n - 1)) if n > 1 else math.nan
+    yearly = metrics.cagr(np.array([final]), cash, years)
     return {
         "final_equity": final,
-        "unrealised": final - result.final_wallet,
         "total_return": final / cash - 1.0,
         "cagr": yearly,
         "volatility": deviation * math.sqrt(periods),
@@ -165,8 +174,29 @@ def performance(result: Result) -> dict[str, Any]:
         "sortino": metrics.ratio(mean, math.sqrt(losses / n), periods),
         "max_drawdown": worst - 1.0,
         "calmar": metrics.calmar(yearly, worst - 1.0),
-        "exposure": metrics.exposure(result.position_bar, result.position_symbol, result.position_quantity, n),
     }
+
+
+def figures(score: Score) -> dict[str, Any]:
+    """Return the figures of `METRICS` from a run's sums; they are those of `analyze` on the full run.
+
+    The deviation comes from a sum of squares, so it agrees to about 1e-9 relative, not to the last digit.
+    """
+    years = (score.end - score.start) / metrics.YEAR
+    moments = (score.mean, score.squares, score.losses, score.worst)
+    periods = metrics.periods_a_year(score.interval)
+    found = risk_and_return(moments, score.bars, score.cash, score.final_equity, years, periods)
+    found |= {
+        "unrealised": score.final_equity - score.final_wallet,
+        "exposure": score.bars_held / score.bars,
+        "trades": score.trades,
+        "open_trades": score.trades - score.closed,
+        "win_rate": score.wins / score.closed if score.closed else math.nan,
+        "liquidations": score.liquidations,
+        "funding_paid": 0.0 - score.totals["funding"],
+        "fees": 0.0 - score.totals["fee"],
+    }
+    return {name: found[name] for name in METRICS}
 
 
 def trading(result: Result) -> dict[str, Any]:

@@ -4,7 +4,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backtest.engines.book import AMEND, ENTER, RESIZE, ROW, RULES, Desk, Panel, Stamps, new_account, new_book, new_journal
+from backtest.engines.book import (
+    AMEND,
+    ENTER,
+    RESIZE,
+    ROW,
+    RULES,
+    Desk,
+    Panel,
+    Stamps,
+    new_account,
+    new_book,
+    new_journal,
+)
 from backtest.errors import MarketError
 from backtest.model import Market, Plan, TierTable, Venue
 from backtest.model.arrays import Float, Int64, frozen_array, utc_text

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numba
 from platformdirs import user_cache_path
 
-__all__ = ["compiled", "compiled_entry"]
+__all__ = ["compiled", "compiled_entry", "inlined"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 # The kernels allocate nothing, so they need no reference counts: the caller holds every array. Counting is atomic, and a desk
@@ -28,6 +28,11 @@ def source_digest() -> str:
 def compiled(function: F) -> F:
     """Compile a kernel that other kernels call; the plain source stays at `.py_func`."""
     return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[no-any-return]
+
+
+def inlined(function: F) -> F:
+    """Compile a kernel into those that call it: a call copies every array's description, which costs more than a short kernel."""
+    return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)  # type: ignore[no-any-return]
 
 
 def compiled_entry(function: F) -> F:

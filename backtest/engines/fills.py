@@ -17,7 +17,7 @@ from backtest.engines.book import (
     TRADE_PNL,
     Desk,
 )
-from backtest.engines.compile import compiled
+from backtest.engines.compile import compiled, inlined
 from backtest.engines.margin import refresh, side_of
 
 SMALLEST = 1e-12  # of the initial cash: no ledger row is smaller
@@ -88,7 +88,7 @@ def pay_costs(d: Desk, j: int, quantity: float, fill: float, unslipped: float, f
     post(d, j, SLIPPAGE, -quantity * abs(fill - unslipped), fill, d.account.time)
 
 
-@compiled
+@inlined
 def bracket(price: float, fraction: float, entry: float, sign: float) -> float:
     """A stop or target as a price, or as a fraction of the unslipped entry (sign: side for a target, -side for a stop)."""
     return price if price == price else entry * (1.0 + sign * fraction)
@@ -155,7 +155,7 @@ def finish(d: Desk, j: int, side: float, price: float, reason: int) -> None:
         account.ruined = 1
 
 
-@compiled
+@inlined
 def bankruptcy(d: Desk, j: int) -> float:
     """The price at which the posted margin of an isolated position is gone."""
     return d.book[j].entry - d.book[j].margin / d.book[j].quantity
@@ -174,7 +174,7 @@ def liquidate_isolated(d: Desk, j: int) -> None:
     finish(d, j, side, price, OUT_LIQUIDATION)
 
 
-@compiled
+@inlined
 def beyond_bankruptcy(d: Desk, j: int, fill: float) -> bool:
     """Whether a fill lies beyond the bankruptcy price of an isolated position."""
     return d.rules.isolated and side_of(d.book[j].quantity) * (fill - bankruptcy(d, j)) < 0.0

@@ -13,7 +13,7 @@ from backtest.engines.book import (
     Desk,
     Stamps,
 )
-from backtest.engines.compile import compiled
+from backtest.engines.compile import compiled, inlined
 from backtest.engines.entries import try_entry
 from backtest.engines.fills import (
     bankruptcy,
@@ -29,13 +29,13 @@ from backtest.engines.margin import account_root, maintenance, side_of, trades
 from backtest.engines.opening import protective_stop, settle, stop_reason
 
 
-@compiled
+@inlined
 def worse(price: float, other: float, side: float) -> float:
     """The price that is worse for the holder of a side."""
     return min(price, other) if side > 0.0 else max(price, other)
 
 
-@compiled
+@inlined
 def end_of_stamps(d: Desk, stamps: Stamps, interval: int) -> int:
     """The end of the stamps that fall strictly inside the bar; they begin at the account's next one."""
     k = d.account.next_stamp
@@ -44,7 +44,7 @@ def end_of_stamps(d: Desk, stamps: Stamps, interval: int) -> int:
     return k
 
 
-@compiled
+@inlined
 def pay_inside(d: Desk, stamps: Stamps, end: int, only: int) -> None:
     """Settle the payments due inside the bar on the positions held now (of one symbol, or of all with -1)."""
     for k in range(d.account.next_stamp, end):
@@ -55,7 +55,7 @@ def pay_inside(d: Desk, stamps: Stamps, end: int, only: int) -> None:
                 settle(d, stamps, k)
 
 
-@compiled
+@inlined
 def receive_inside(d: Desk, stamps: Stamps, end: int) -> None:
     """Credit the receipts of positions that were held when they fell due and still stand; flag those that do not."""
     for k in range(d.account.next_stamp, end):
@@ -136,7 +136,7 @@ def execute_exit(d: Desk, j: int, reason: int, price: float) -> None:
         close_as_taker(d, j, price, reason)
 
 
-@compiled
+@inlined
 def differ(event: int, price: float, other_event: int, other_price: float) -> bool:
     """Whether two rules give another event or another price; a stop and a trail at one price are the same event."""
     one = OUT_STOP if OUT_STOP < event < OUT_TARGET else event
@@ -257,7 +257,7 @@ def exit_cross(d: Desk) -> None:
     cancel_all(d)
 
 
-@compiled
+@inlined
 def inside_bar(d: Desk, stamps: Stamps, interval: int) -> None:
     """Steps 4 to 6: payments, pending entries, exits, and at last the receipts of what still stands."""
     d.account.inside = interval

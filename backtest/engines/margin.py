@@ -3,10 +3,10 @@
 import numpy as np
 
 from backtest.engines.book import AT_OPEN, TIER_AMOUNT, TIER_FLOOR, TIER_LEVERAGE, TIER_RATE, Desk
-from backtest.engines.compile import compiled
+from backtest.engines.compile import compiled, inlined
 
 
-@compiled
+@inlined
 def side_of(quantity: float) -> float:
     """+1 for a long, -1 for a short."""
     return 1.0 if quantity > 0.0 else -1.0
@@ -71,13 +71,13 @@ def account_root(d: Desk, j: int, wallet: float) -> float:
     return root(d, p.table, side_of(p.quantity), abs(p.quantity), p.entry, wallet)
 
 
-@compiled
+@inlined
 def trades(d: Desk, j: int) -> bool:
     """Whether a symbol has prices in the bar at hand."""
     return d.book[j].open == d.book[j].open
 
 
-@compiled
+@inlined
 def value_at_open(d: Desk, j: int) -> float:
     """The (mark) open, or the last close where the symbol does not trade."""
     return d.book[j].mark_open if trades(d, j) else d.book[j].last_close

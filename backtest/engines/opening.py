@@ -26,7 +26,7 @@ from backtest.engines.book import (
     Desk,
     Stamps,
 )
-from backtest.engines.compile import compiled
+from backtest.engines.compile import compiled, inlined
 from backtest.engines.entries import try_entry, try_resize
 from backtest.engines.fills import (
     cancel_all,
@@ -60,7 +60,7 @@ def settle(d: Desk, stamps: Stamps, k: int) -> None:
     post(d, j, FUNDING, cash, price, stamps.time[k])
 
 
-@compiled
+@inlined
 def settle_until_open(d: Desk, stamps: Stamps) -> None:
     """Step 1: settle every stamp up to the bar's open on the positions carried into it."""
     account = d.account
@@ -93,7 +93,7 @@ def call_margin(d: Desk, only: int) -> None:
             liquidate_isolated(d, j)
 
 
-@compiled
+@inlined
 def begin_bar(d: Desk, stamps: Stamps) -> None:
     """Steps 1 and 2, with everything that is held carried in."""
     d.account.inside = 0
@@ -105,7 +105,7 @@ def begin_bar(d: Desk, stamps: Stamps) -> None:
         call_margin(d, NOTHING)
 
 
-@compiled
+@inlined
 def given(new: float, old: float) -> float:
     """The new level where one is given."""
     return new if new == new else old
@@ -141,7 +141,7 @@ def amend(d: Desk, row: int) -> int:
     return ACCEPTED
 
 
-@compiled
+@inlined
 def protective_stop(d: Desk, j: int) -> float:
     """The tighter of stop and trail; NaN where there is neither."""
     p = d.book[j]
@@ -154,7 +154,7 @@ def protective_stop(d: Desk, j: int) -> float:
     return max(p.stop, trail) if side > 0.0 else min(p.stop, trail)
 
 
-@compiled
+@inlined
 def stop_reason(d: Desk, j: int, price: float) -> int:
     """Whether a protective stop at a price is the stop or the trail."""
     return OUT_STOP if d.book[j].stop == price else OUT_TRAIL
@@ -279,8 +279,6 @@ def enter(d: Desk, row: int) -> int:
 def read_rows(d: Desk, j: int, begin: int, end: int) -> None:
     """Apply a symbol's amends, and note whether it exits or enters at this open."""
     p = d.book[j]
-    p.exit_row = p.enter_row = NOTHING
-    p.old_target = np.nan
     for row in range(begin, end):
         kind = d.rows[row].kind
         if d.rows[row].symbol != j:
@@ -306,11 +304,14 @@ def act(d: Desk, row: int) -> int:
     return ACCEPTED
 
 
-@compiled
+@inlined
 def open_bar(d: Desk, begin: int, end: int) -> None:
     """Step 3: amends, then every close, then resizes and entries in plan order; rows begin..end are read at this open."""
     for j in range(d.book.size):
-        read_rows(d, j, begin, end)
+        d.book[j].exit_row = d.book[j].enter_row = NOTHING
+        d.book[j].old_target = np.nan
+        if begin < end:
+            read_rows(d, j, begin, end)
     for j in range(d.book.size):
         p = d.book[j]
         if p.exit_row != NOTHING and p.pending != NOTHING:

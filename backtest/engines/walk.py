@@ -21,7 +21,7 @@ from backtest.engines.book import (
     Panel,
     Stamps,
 )
-from backtest.engines.compile import compiled, compiled_entry
+from backtest.engines.compile import compiled, compiled_entry, inlined
 from backtest.engines.fills import drop_pending, reject, write_trade
 from backtest.engines.inside import inside_bar
 from backtest.engines.margin import account_root, refresh, side_of
@@ -31,7 +31,7 @@ from backtest.model.arrays import Float, Int64
 SURE = 1e-9  # relative: a liquidation price worked out by another formula may differ by rounding
 
 
-@compiled
+@inlined
 def score_bar(d: Desk, equity: float, held: bool) -> None:
     """Add one bar's equity to the sums from which the metrics follow; after ruin there is no return any more."""
     a = d.account
@@ -51,7 +51,7 @@ def score_bar(d: Desk, equity: float, held: bool) -> None:
         a.drawdown = equity / a.peak - 1.0
 
 
-@compiled
+@inlined
 def lay_out(d: Desk, panel: Panel, bar: int, i: int) -> None:
     """Lay the prices of row i of a panel on the book; `bar` is the market's bar, of which i may be a finer part."""
     d.account.bar = bar
@@ -63,7 +63,7 @@ def lay_out(d: Desk, panel: Panel, bar: int, i: int) -> None:
         p.mark_low, p.mark_close = panel.mark_low[i, j], panel.mark_close[i, j]
 
 
-@compiled
+@inlined
 def end_of_bar(d: Desk) -> float:
     """Step 7: expiries, close_stop, the trail's best close; the equity at the close, never below zero."""
     account = d.account
@@ -87,7 +87,7 @@ def end_of_bar(d: Desk) -> float:
     return max(equity, 0.0)
 
 
-@compiled
+@inlined
 def switch_tables(d: Desk, switches: Int64) -> None:
     """Put tier tables into force whose date has come; a switch is (bar, symbol, table, date)."""
     account = d.account
@@ -98,7 +98,7 @@ def switch_tables(d: Desk, switches: Int64) -> None:
         account.next_switch += 1
 
 
-@compiled
+@inlined
 def step(
     d: Desk,
     panel: Panel,
@@ -117,21 +117,18 @@ def step(
     while end < d.rows.size and d.rows[end].bar < i:
         end += 1
     account.next_row = end
-    if d.rules.fine and bounds[i + 1] > bounds[i]:
-        for k in range(bounds[i], bounds[i + 1]):
-            lay_out(d, fine, i, k)
-            switch_tables(d, switches)
-            begin_bar(d, stamps)
-            open_bar(d, begin, end)
-            inside_bar(d, stamps, fine.interval)
-            begin = end
-        lay_out(d, panel, i, i)
-    else:
-        lay_out(d, panel, i, i)
+    finer = d.rules.fine and bounds[i + 1] > bounds[i]
+    for part in range(bounds[i + 1] - bounds[i] if finer else 1):
+        if finer:
+            lay_out(d, fine, i, bounds[i] + part)
+        else:
+            lay_out(d, panel, i, i)
         switch_tables(d, switches)
         begin_bar(d, stamps)
-        open_bar(d, begin, end)
-        inside_bar(d, stamps, panel.interval)
+        open_bar(d, begin if part == 0 else end, end)
+        inside_bar(d, stamps, fine.interval if finer else panel.interval)
+    if finer:
+        lay_out(d, panel, i, i)
     marked = end_of_bar(d)
     if d.rules.record:
         equity[i - start] = marked
@@ -139,7 +136,7 @@ def step(
         score_bar(d, marked, account.held > 0)
 
 
-@compiled
+@inlined
 def held_symbol(d: Desk) -> int:
     """The symbol held when exactly one is."""
     for j in range(d.book.size):
@@ -148,7 +145,7 @@ def held_symbol(d: Desk) -> int:
     return NOTHING
 
 
-@compiled
+@inlined
 def next_row_bar(d: Desk, j: int) -> int:
     """The bar at whose open the next row is read that may matter: entries of the held side again do not."""
     k = d.account.next_row
@@ -160,7 +157,7 @@ def next_row_bar(d: Desk, j: int) -> int:
     return NEVER
 
 
-@compiled
+@inlined
 def next_stamp(d: Desk, stamps: Stamps, j: int) -> int:
     """The next stamp of a symbol; those of the others stay, in case one of them is entered before."""
     k = d.account.next_stamp
@@ -169,7 +166,7 @@ def next_stamp(d: Desk, stamps: Stamps, j: int) -> int:
     return k
 
 
-@compiled
+@inlined
 def bar_of(panel: Panel, time: int) -> int:
     """The bar that a time falls into or, between two bars, the later one."""
     if panel.regular:
@@ -178,7 +175,7 @@ def bar_of(panel: Panel, time: int) -> int:
     return k + 1 if k >= 0 and time >= panel.time[k] + panel.interval else k
 
 
-@compiled
+@inlined
 def quiet_band(d: Desk, j: int, band: Float) -> None:
     """Fill in the prices within which a bar is quiet: low > 0, high < 1, close >= 2, close <= 3 (what touches one is not)."""
     band[0] = band[2] = -np.inf
@@ -198,7 +195,7 @@ def quiet_band(d: Desk, j: int, band: Float) -> None:
     quiet_marks(d, j, band)
 
 
-@compiled
+@inlined
 def quiet_marks(d: Desk, j: int, band: Float) -> None:
     """The same for the mark: low > 4, high < 5. It moves with the wallet and the posted margin."""
     band[4] = -np.inf
@@ -210,7 +207,7 @@ def quiet_marks(d: Desk, j: int, band: Float) -> None:
         band[4 if side > 0.0 else 5] = liquidation * (1.0 + side * SURE)
 
 
-@compiled
+@inlined
 def is_quiet(panel: Panel, band: Float, i: int, j: int) -> bool:
     """Whether nothing can happen in a bar; a bar without prices is not quiet."""
     last = (panel.low[i, j] > band[0]) & (panel.high[i, j] < band[1])
@@ -218,7 +215,7 @@ def is_quiet(panel: Panel, band: Float, i: int, j: int) -> bool:
     return last & close & (panel.mark_low[i, j] > band[4]) & (panel.mark_high[i, j] < band[5])
 
 
-@compiled
+@inlined
 def first_loud(panel: Panel, band: Float, begin: int, end: int, j: int) -> int:
     """The first bar of begin..end that is not quiet, or end; whole blocks are tested without a branch in them."""
     i = begin
@@ -234,22 +231,50 @@ def first_loud(panel: Panel, band: Float, begin: int, end: int, j: int) -> int:
     return i
 
 
-@compiled
+@inlined
+def score_stretch(d: Desk, panel: Panel, begin: int, end: int, j: int) -> None:
+    """The same as `score_bar` for quiet bars, in which only the price moves, with the sums in registers."""
+    a, p = d.account, d.book[j]
+    quantity, wallet, entry = p.quantity, a.wallet, p.entry
+    before, peak, floor, drawdown = a.before, a.peak, a.floor, a.drawdown
+    total, squares, down_squares = 0.0, 0.0, 0.0
+    for i in range(begin, end):
+        equity = max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0)
+        change = equity / before - 1.0 if before > 0.0 else 0.0
+        before = equity
+        total += change
+        squares += change * change
+        loss = min(change, 0.0)
+        down_squares += loss * loss
+        if equity > peak:
+            peak = equity
+            floor = equity * (1.0 + drawdown)
+        elif equity < floor:
+            floor = equity
+            drawdown = equity / peak - 1.0
+    a.before, a.peak, a.floor, a.drawdown = before, peak, floor, drawdown
+    a.sum += total
+    a.squares += squares
+    a.down_squares += down_squares
+    a.bars += end - begin
+    a.bars_held += end - begin
+
+
+@inlined
 def mark_stretch(d: Desk, panel: Panel, equity: Float, begin: int, end: int, start: int, j: int) -> None:
-    """The equity of quiet bars, in which only the price moves."""
+    """The equity of quiet bars."""
     p = d.book[j]
-    quantity, wallet, entry = p.quantity, d.account.wallet, p.entry
     if d.rules.record:
+        quantity, wallet, entry = p.quantity, d.account.wallet, p.entry
         for i in range(begin, end):
             equity[i - start] = max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0)
     else:
-        for i in range(begin, end):
-            score_bar(d, max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0), True)
+        score_stretch(d, panel, begin, end, j)
     if end > begin:
         p.last_close = panel.close[end - 1, j]
 
 
-@compiled
+@inlined
 def settle_quietly(d: Desk, panel: Panel, stamps: Stamps, i: int, j: int, band: Float) -> bool:
     """Settle the stamps due at the open of bar i; whether the bar can be passed over then."""
     d.account.bar, d.account.time = i, panel.time[i]
@@ -261,7 +286,7 @@ def settle_quietly(d: Desk, panel: Panel, stamps: Stamps, i: int, j: int, band: 
     return not inside and is_quiet(panel, band, i, j)
 
 
-@compiled
+@inlined
 def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, i: int, start: int, band: Float) -> int:
     """Walk the quiet bars from i on with one position held, settling funding due at their opens; the bar to go on with."""
     j = held_symbol(d)
@@ -287,7 +312,7 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
     return i
 
 
-@compiled
+@inlined
 def wait(d: Desk, n: int, equity: Float, i: int, start: int) -> int:
     """Jump over the bars in which the account is flat and nothing is pending; the bar to go on with."""
     k = d.account.next_row

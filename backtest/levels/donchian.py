@@ -18,7 +18,7 @@ def donchian(bars: Bars, n: int = 20) -> Float:
     the channel of R. Donchian; as the "trading range break" in Brock, Lakonishok & LeBaron, J. Finance 47(5), 1992.
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ConfigError(f"`n` of donchian must be a whole number of bars from 1, got {n!r}.")
+        raise ConfigError(f"The lookback of a Donchian channel must be a whole number of bars from 1, got {n!r}.")
     support = np.full(len(bars), np.nan)
     if n < len(bars):
         support[n:] = sliding_min(bars.low[:-1], int(n))

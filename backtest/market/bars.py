@@ -31,6 +31,7 @@ TREATMENT = {
     "drop": "their rows are dropped for all symbols",
     "halt": "kept as times without trading",
 }
+ALLOW = 'run `backtest fetch` or allow gaps with gaps = "forward_fill", "drop" or "halt"'
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,12 @@ def load_bars(sources: Sources, symbol: str, source: Source, span: Span, gaps: G
     unpriced = np.any(np.isnan([inside.values[k] for k in PRICES]), axis=0)
     if unpriced.any() and source.scenario is None:
         told = f"{label} has {count(int(unpriced.sum()), 'bar')} without a price (NaN)"
-        findings.append(Finding(f"{told}, the first at {first(inside.time, unpriced)}", fatal=gaps == "error"))
+        told += f", the first at {first(inside.time, unpriced)}; {TREATMENT.get(gaps, ALLOW)}"
+        findings.append(Finding(told, fatal=gaps == "error"))
     kept = whole(inside.take(~unpriced))
-    findings += gap_findings(label, kept, span, gaps)
+    timed = inside if gaps == "error" else kept  # a bar without a price was named above
+    if np.all(np.diff(timed.time) > 0):  # in another order, gaps mean nothing
+        findings += gap_findings(label, timed, span, gaps)
     if source.proxy is not None:
         findings.append(Finding(f"{label} stands in from {source.proxy}.", fatal=False))
     notes = read.findings + sift(read.source, findings)
@@ -152,8 +156,7 @@ def gap_findings(label: str, columns: Columns, span: Span, gaps: Gaps) -> Iterat
         told += (
             f", the first of {holes.size:,} gaps with {count(int(sizes.sum()), 'bar')} in all" if holes.size > 1 else ""
         )
-        allow = 'run `backtest fetch` or allow gaps with gaps = "forward_fill", "drop" or "halt"'
-        yield Finding(f"{told}; {TREATMENT.get(gaps, allow)}.", fatal=gaps == "error")
+        yield Finding(f"{told}; {TREATMENT.get(gaps, ALLOW)}.", fatal=gaps == "error")
     if late := int((time[0] - span.start) // interval):
         yield Finding(f"{label} starts {count(late, 'bar')} into the span, at {utc_text(int(time[0]))}.", fatal=False)
     if early := int((span.end - time[-1]) // interval) - 1:

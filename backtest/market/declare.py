@@ -308,7 +308,7 @@ def check_span(d: Declaration) -> None:
     """Refuse a span that is missing, backwards or off the grid, and a `trade_from` outside it."""
     for key in ("interval", "start", "end"):
         if getattr(d, key) is None and d.scenario is None:
-            raise MarketError(f"`{key}` is missing.")
+            raise MarketError(f'`{key}` is missing; add {key} = "{"1h" if key == "interval" else "2026-01-01"}".')
     if d.start is not None and d.end is not None and d.start >= d.end:
         raise MarketError("`start` must lie before `end`.")
     if d.interval is not None:
@@ -384,7 +384,9 @@ def policy(raw: Mapping[str, Any], key: str, default: Gaps, where: str = "gaps")
     for choice in known:
         if value == choice:
             return choice
-    raise MarketError(f"`{where}` must be one of {', '.join(known)}, got {value!r}.{did_you_mean(str(value), known)}")
+    near = did_you_mean(str(value), known)
+    near = near if near.startswith(" Did") else ""  # else the sentence lists them already
+    raise MarketError(f"`{where}` must be one of {', '.join(known)}, got {value!r}.{near}")
 
 
 def sentence(where: str, error: ValidationError) -> str:

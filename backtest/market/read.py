@@ -137,7 +137,7 @@ def stamped(table: Table) -> int | None:
 def open_table(path: Path) -> Table:
     """Return a Parquet or CSV file as an Arrow table; MarketError for one that is missing, empty or broken."""
     if not path.is_file():
-        raise MarketError(f"{path.name}: there is no such file in {path.parent}.")
+        raise MarketError(f"{path.name}: there is no such file in {path.parent.resolve()}.")
     if path.stat().st_size == 0:
         raise MarketError(f"{path.name}: the file is empty.")
     suffix = path.suffix.lower()

@@ -44,6 +44,7 @@ def iso_ns(texts: list[str]) -> tuple[npt.NDArray[np.int64], bool]:
     """
     if all(text.isascii() and text.isdigit() and len(text) > 8 for text in texts):
         return epoch_ns(np.array([int(text) for text in texts], dtype=np.int64)), True
+    odd_one_out(texts)
     moments = [moment(i, text) for i, text in enumerate(texts)]
     naive = [m.tzinfo is None for m in moments]
     if any(naive) and not all(naive):
@@ -56,6 +57,14 @@ def iso_ns(texts: list[str]) -> tuple[npt.NDArray[np.int64], bool]:
     if any(abs(s) > 9_200_000_000_000_000 for s in stamps):
         raise ValueError("a time lies outside the years 1678 to 2261")
     return np.array(stamps, dtype=np.int64) * 1000, not any(naive)
+
+
+def odd_one_out(texts: list[str]) -> None:
+    """Refuse a text that is no number in a column of epochs; without this the numbers would be blamed."""
+    numeric = [text.isascii() and text.isdigit() for text in texts]
+    if sum(numeric) > len(texts) / 2:
+        i = numeric.index(False) if not all(numeric) else 0
+        raise ValueError(f"row {i + 1} holds {texts[i][:40]!r}, not an epoch time like the other rows")
 
 
 def moment(i: int, text: str) -> datetime:

@@ -50,7 +50,8 @@ def refuse(source: str, problems: Sequence[str]) -> None:
     """Raise the problems of a file as one MarketError, the first few and the count of the rest; nothing without any."""
     if problems:
         rest = f"; and {count(len(problems) - SHOWN, 'more problem')}" if len(problems) > SHOWN else ""
-        raise MarketError(f"{source}: {'; '.join(p.removesuffix('.') for p in problems[:SHOWN])}{rest}.")
+        said = f"{source}: {'; '.join(p.removesuffix('.') for p in problems[:SHOWN])}{rest}"
+        raise MarketError(said if said.endswith("?") else f"{said}.")
 
 
 def sift(source: str, findings: Sequence[Finding]) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ def order_findings(label: str, noun: str, time: Int64) -> Iterator[Finding]:
     times, seen = np.unique(time, return_counts=True)
     if times.size < time.size:
         extra = count(time.size - times.size, f"duplicate {noun}")
-        yield Finding(f"{label} has {extra}, the first at {first(times, seen > 1)}")
+        yield Finding(f"{label} has {extra}, the first at {first(times, seen > 1)}; keep one of each time")
 
 
 def spacing_findings(label: str, noun: str, time: Int64, interval: int) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from backtest.model.market import Bars, Feed, Funding, FundingHole, Mark, Market
 from backtest.model.passport import Passport, Series
 from backtest.model.plan import Plan
 from backtest.model.result import Ledger, Rejections, Result, Trades
+from backtest.model.score import Score
 from backtest.model.venue import Instrument, TierTable, Venue
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Rejections",
     "Result",
     "RunConfig",
+    "Score",
     "Series",
     "TierTable",
     "Trades",
