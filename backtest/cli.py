@@ -32,6 +32,13 @@ class Commands(TyperGroup):
 
 
 def say_error(sentence: str) -> None:
+    if sys.stderr.isatty():  # a terminal would break the line inside a word
+        from shutil import get_terminal_size
+        from textwrap import fill
+
+        width = get_terminal_size().columns
+        sentence = fill(f"error: {sentence}", width, break_long_words=False, break_on_hyphens=False)
+        sentence = sentence.removeprefix("error: ")
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(sentence, err=True)
 

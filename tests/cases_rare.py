@@ -24,7 +24,7 @@ from cases import (
     rows_of_bar,
 )
 
-from backtest.model import Market, Plan, Venue
+from backtest.model import Instrument, Market, Plan, TierTable, Venue
 
 ROUGH = Weather(missing=0.35, halts=2.5, jumps=0.12, heavy=0.3, off=(0.0, 0.02, 0.08))
 ENTER, EXIT, AMEND, RESIZE = range(4)
@@ -45,12 +45,29 @@ def rough_venue(rng: np.random.Generator, market: Market, intrabar: str) -> Venu
     venue = random_venue(rng, market, intrabar)
     if math.isinf(venue.leverage):
         return venue
+    calm = {"default": lenient_instrument(rng, market, venue.cash), "instruments": {}} if chance(rng, 0.7) else {}
+    leverage, slippage = float(rng.choice([2.0, 5.0, 10.0, 20.0, 50.0])), float(rng.choice([0.0, 0.0, 0.001, 0.01]))
+    if chance(rng, 0.3):
+        # The slippage of a round trip is as large as the posted margin: closes beyond the bankruptcy price.
+        leverage, slippage = ((50.0, 0.01), (20.0, 0.03))[int(rng.integers(2))]
     return replace(
         venue,
-        leverage=float(rng.choice([2.0, 5.0, 10.0, 20.0, 50.0])),
-        slippage=float(rng.choice([0.0, 0.0, 0.001, 0.01, 0.03])),
+        **calm,
+        taker=float(rng.choice([0.0, 0.0005, 0.0005, 0.01])),
+        leverage=leverage,
+        slippage=slippage,
         margin_mode="isolated" if chance(rng, 0.6) else "cross",
     )
+
+
+def lenient_instrument(rng: np.random.Generator, market: Market, cash: float) -> Instrument:
+    """Tables that let most entries through; sometimes one that takes over in mid-run and asks for much more."""
+    lot = float(rng.choice([0.001, 0.1]))
+    tables = [TierTable("lenient", 0, "random", (0.0, 2 * cash), (0.0041, 0.0083), (125.0, 75.0))]
+    if chance(rng, 0.4):
+        date = int(market.time[int(rng.integers(2, len(market)))])
+        tables.append(TierTable("strict", date, "random", (0.0, cash), (0.0173, 0.0619), (50.0, 20.0)))
+    return Instrument(lot, float(rng.choice([0.0, 0.0, 100.0])), tuple(tables))
 
 
 @dataclass
@@ -115,11 +132,13 @@ class Script:
         return int(self.rng.choice([-1, 1]))
 
     def exposure(self) -> float:
+        """Often all that the leverage allows, so that a liquidation takes the account."""
         top = 10.0 if math.isinf(self.taste.leverage) else self.taste.leverage
-        return top * float(self.rng.choice([0.5, 0.9, 1.0])) if chance(self.rng, 0.7) else self.small_exposure()
+        return top * float(self.rng.choice([0.5, 0.8, 0.9, 1.0])) if chance(self.rng, 0.4) else self.small_exposure()
 
     def small_exposure(self) -> float:
-        return random_exposure(self.rng, self.taste)
+        """So little that the account outlives a liquidation of isolated margin, and the next story has money."""
+        return random_exposure(self.rng, self.taste) if chance(self.rng, 0.2) else float(self.rng.uniform(0.1, 2.0))
 
     def price(self, what: str, bar: int, j: int) -> float:
         """A price of a coming bar; of the last one where the data ends, 100 where the symbol does not trade."""
@@ -145,10 +164,19 @@ class Script:
             found["trail"] = float(self.rng.choice([0.005, 0.01, 0.03, 0.1]))
         return found
 
+    def before_gap(self, bar: int, j: int) -> int:
+        """The bar two before the next that opens outside the range of the one before it, if there is one soon."""
+        for at in range(bar, min(bar + 8, len(self.market) - 2)):
+            opened = self.market.open[at + 2, j]
+            if opened < self.market.low[at + 1, j] or opened > self.market.high[at + 1, j]:
+                return at
+        return bar
+
     # ---------------------------------------- stories
 
     def amended_target(self, bar: int, j: int) -> int:
         """A target is amended to where the next open has passed it, often when that has passed the old one too."""
+        bar = self.before_gap(bar, j)
         rng, opened, then = self.rng, self.price("open", bar + 1, j), self.price("open", bar + 2, j)
         side = 1 if then > opened else -1
         reached = self.favourable(bar + 1, j, side)
@@ -164,13 +192,17 @@ class Script:
 
     def gapped_limit(self, bar: int, j: int) -> int:
         """A limit rests, and a gap carries the price beyond it, its stop and its liquidation price."""
+        bar = self.before_gap(bar, j)
         rng, then = self.rng, self.price("open", bar + 2, j)
         side = 1 if then < self.price("open", bar + 1, j) else -1
         adverse = self.favourable(bar + 1, j, -side)
         limit = adverse
         if side * (adverse - then) > 0:
             limit = then + float(rng.choice([0.0, 0.1, 0.5, 1.0])) * (adverse - then)
-        row: dict[str, float] = {"limit": limit, "valid_bars": int(rng.integers(1, 5))}
+        row: dict[str, float] = {"limit": limit, "valid_bars": int(rng.integers(2, 5))}
+        if chance(rng, 0.2):
+            row["trigger"] = row.pop("limit")
+            side = -side
         stop = limit - side * TICK * float(rng.choice([1.0, 4.0, 20.0]))
         if chance(rng, 0.4) and stop > 0:
             row["stop"] = stop

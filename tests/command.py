@@ -85,7 +85,9 @@ def assert_books_balance(folder, summary):
     np.testing.assert_allclose(cash + money.amount.sum(), wallet, **close)
     insurance = money[money.kind == "insurance"].amount.sum()
     np.testing.assert_allclose(trades.pnl.sum() + insurance, wallet - cash, **close)
-    np.testing.assert_allclose(trades.fees.sum(), money[money.kind.isin(["fee", "liquidation_fee"])].amount.sum(), **close)
+    np.testing.assert_allclose(
+        trades.fees.sum(), money[money.kind.isin(["fee", "liquidation_fee"])].amount.sum(), **close
+    )
     np.testing.assert_allclose(trades.funding.sum(), money[money.kind == "funding"].amount.sum(), **close)
     np.testing.assert_allclose(equity.equity.iloc[-1], figures["final_equity"], **close)
     own = money[money.kind != "insurance"].groupby("trade").amount.sum()

@@ -476,6 +476,18 @@ case(
     equity=[1000.0, 1000.0, 1100.0, 1100.0],
     trades=[trade("open", quantity=20.0, entry_price=105.0, pnl=75.0)],
 )
+# 60/100 = 6 lots of 0.1; to 5/6*60/100 = 5 lots; then 5 lots off. In doubles 6*0.1 - 0.1 is above 5*0.1: no dust is left
+case(
+    "a resize to next to nothing takes the whole position, however the lots round",
+    market([F, F, F, F, F]),
+    long("A", at=[0])
+    + Plan.resize("A", at=[1], exposure=5 / 6)
+    + Plan.resize("A", at=[2], exposure=1e-12)
+    + long("A", at=[3]),
+    venue(Instrument(0.1, 0.0, instrument().tables), cash=60.0),
+    trades=[trade("exit", quantity=0.6, exit_time=at(3)), trade("open", quantity=0.6, entry_time=at(4))],
+    rejections=[],
+)
 case(
     "the refusals of sizes",
     market([F, F, F, F]),
@@ -841,6 +853,13 @@ case(
     long("A", at=[0]) + Plan.exit("A", at=[1]),
     ledger=[("funding", -10.0)] * 4,
     wallet=960.0,
+)
+# the halted bar 2 is no bar whose mark could be missing: bars 1 and 3 count
+case(
+    "in a halt the last price stands in for no mark",
+    market([F, F, HALT, F]),
+    long("A", at=[0]),
+    assumptions={"mark_is_last": 2, "marked_at_last_close": 1},
 )
 ERRORS.append(
     (

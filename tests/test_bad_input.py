@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -96,7 +97,10 @@ BARS = {
     "text among numbers": (cell(3, 4, "n.a."), ("bars.csv", "row 3 of `close`", "'n.a.'", "not a number")),
     "cut in half": (bars_csv()[: len(bars_csv()) // 2 + 5], ("bars.csv", "line 7", "cut off")),
     "no text at all": (b"\x89PNG\r\n\x1a\n\x00\xff", ("bars.csv", "not UTF-8 text")),
-    "times that are none": (cell(2, 0, "yesterday"), ("bars.csv", "row 2", "'yesterday'", "not an epoch time like the other rows")),
+    "times that are none": (
+        cell(2, 0, "yesterday"),
+        ("bars.csv", "row 2", "'yesterday'", "not an epoch time like the other rows"),
+    ),
     "times in two units": (cell(2, 0, str((FIRST + 3600) * 1000)), ("bars.csv", "mixed units", "ms from row 2")),
     "a wrong zone": (
         bars_csv(first=FIRST + 1800),
@@ -108,7 +112,7 @@ BARS = {
     ),
     "out of order": (
         edited(lambda lines: [lines[0], lines[2], lines[1], *lines[3:]]),
-        ("BTCUSDT 1h has 1 bar out of order", "the first at 2026-01-01T00:00Z", "sort the file"),
+        ("BTCUSDT 1h has 1 bar out of order, the first at 2026-01-01T00:00Z; sort the file.\n",),
     ),
     "a gap": (
         edited(lambda lines: lines[:5] + lines[7:]),
@@ -118,7 +122,10 @@ BARS = {
         bars_csv(step=900),
         ("BTCUSDT 1h has bars 15m apart, not 1h as declared", "12 bars"),
     ),
-    "a price missing": (cell(5, 4, ""), ("BTCUSDT 1h has 1 bar without a price (NaN)", "2026-01-01T04:00Z")),
+    "a price missing": (
+        cell(5, 4, ""),
+        ("BTCUSDT 1h has 1 bar without a price (NaN), the first at 2026-01-01T04:00Z; run",),
+    ),
     "high below low": (cell(4, 2, "90"), ("BTCUSDT 1h: 1 bar has high < low", "2026-01-01T03:00Z")),
     "a close outside": (cell(4, 4, "120"), ("BTCUSDT 1h: 1 bar has its close outside its range", "2026-01-01T03:00Z")),
     "a price of zero": (cell(6, 3, "0"), ("BTCUSDT 1h: 1 bar has a price that is not above zero", "2026-01-01T05:00Z")),
@@ -375,7 +382,7 @@ def test_the_leverage_that_the_tier_of_the_size_refuses_is_told_as_a_row_that_ca
     """100 million at 100x: the venue allows 100x to small positions only."""
     done = run("--leverage", "100", "--cash", "100000000")
     assert done.exit_code == 0
-    assert "buy_and_hold: 1 leverage above tier" in done.stdout
+    assert "buy_and_hold: leverage above tier \N{MULTIPLICATION SIGN}1" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -471,6 +478,24 @@ def test_the_process_shows_no_traceback_either(here):
     assert done.stderr == "error: bars.csv: BTCUSDT 1h: 1 bar has high < low, the first at 2026-01-01T03:00Z.\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no terminals of this kind")
+def test_on_a_terminal_a_long_sentence_is_broken_between_words(here):
+    import pty
+
+    write_market(here, market=MARKET.replace('funding = "funding.csv"', ""))
+    mine, theirs = pty.openpty()
+    command = [*COMMAND, "run", "buy_and_hold", "--market", "./market.toml"]
+    child = subprocess.run(command, stderr=theirs, cwd=here, env={**os.environ, "COLUMNS": "60"}, check=False)
+    os.close(theirs)
+    said = os.read(mine, 10_000).decode()
+    os.close(mine)
+    assert child.returncode == 2
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
+    assert lines[0] == "error: market.toml: `BTCUSDT.funding` is missing; declare a"
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 60
+
+
 def test_one_bad_strategy_among_several_does_not_take_the_others_with_it(here):
     (here / "idea.py").write_text(with_plan("return 1 / 0"))
     done = call("run", "buy_and_hold", "./idea.py", "--market", "./market.toml")
@@ -488,7 +513,9 @@ DAMAGE = st.lists(
         st.integers(0, 700),
         st.one_of(
             st.binary(min_size=1, max_size=4),
-            st.sampled_from([b",", b"\n", b"\r\n", b'"', b"-", b"nan", b"inf", b"1e400", b"9" * 20, b"\x00", b";", b" "]),
+            st.sampled_from(
+                [b",", b"\n", b"\r\n", b'"', b"-", b"nan", b"inf", b"1e400", b"9" * 20, b"\x00", b";", b" "]
+            ),
         ),
     ),
     min_size=1,

@@ -120,7 +120,9 @@ def test_donchian_of_no_bars_is_empty():
 
 @pytest.mark.parametrize("n", [0, -1, 2.0, "20", True, None])
 def test_donchian_refuses_a_window_that_is_none(n):
-    with pytest.raises(ConfigError, match="The lookback of a Donchian channel must be a whole number of bars from 1, got"):
+    with pytest.raises(
+        ConfigError, match="The lookback of a Donchian channel must be a whole number of bars from 1, got"
+    ):
         donchian(bars_of(closes([1.0, 2.0])), n)
 
 

@@ -74,7 +74,7 @@ def test_a_scenario_alone_leaves_the_rest_to_it(tmp_path):
     [
         ("intervall = 1\n" + TOP + BTC, "`intervall` is not a key of a market. Did you mean 'interval'?"),
         (TOP, "the market has no symbol"),
-        (TOP.replace('interval = "1h"\n', "") + BTC, "`interval` is missing."),
+        (TOP.replace('interval = "1h"\n', "") + BTC, '`interval` is missing; add interval = "1h".'),
         (TOP.replace("1h", "1 hour") + BTC, '`interval` must be an interval like "15m", "1h" or "1d", got \'1 hour\'.'),
         (TOP.replace("2025-07-01", "July") + BTC, '`start` must be a time like "2025-07-01"'),
         (TOP.replace("2025-07-01", "2025-09-01") + BTC, "`start` must lie before `end`."),

@@ -92,7 +92,7 @@ def test_numbers_are_right_aligned():
     lines = report([replace(s, final_equity=s.cash + 10**i) for i, s in enumerate(summaries())], 200).splitlines()
     header = next(line for line in lines if "= total" in line)
     end = header.index("= total") + len("= total")
-    assert {line[end - 1] for line in lines if line.startswith(NAMES) and "-5.00" in line} == {"1"} | {"0"}
+    assert {line[end - 1] for line in lines if line.startswith(NAMES) and " -5 " in line} == {"1"} | {"0"}
 
 
 def test_a_simulated_market_says_so_first_and_a_real_one_does_not():

@@ -1,7 +1,7 @@
 """The tables of a run as Arrow tables, ready for Parquet: codes as names, times as UTC timestamps, no time as null.
 
 The columns are made from buffers: `pyarrow.array` would import pandas, a quarter of a second, to see whether it was
-given any.
+given any, and `take` would import all of Arrow's functions.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def named_table(rows: Ledger | Trades | Rejections) -> pa.Table:
         names = rows.symbols if column.name == "symbol" else rows.codes.get(column.name)
         if names is not None:
             # A side is +1 or -1, and -1 counts from the end of ("", "long", "short").
-            columns[column.name] = texts(names).take(numbers(values.astype(np.int64) % max(1, len(names))))
+            columns[column.name] = texts(names, values.astype(np.int64) % max(1, len(names)))
         else:
             columns[column.name] = times(values) if column.name in rows.times else numbers(values)
     return table(columns)
@@ -54,10 +54,13 @@ def times(values: Any) -> Any:
     return pa.Array.from_buffers(UTC_TIME, stamps.size, [buffer(known), buffer(stamps)])
 
 
-def texts(names: Sequence[str]) -> Any:
+def texts(names: Sequence[str], codes: Any) -> Any:
+    """Return the name of each code."""
     encoded = [name.encode() for name in names]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    return pa.Array.from_buffers(pa.string(), len(names), [None, buffer(ends), buffer(b"".join(encoded))])
+    sizes = np.array([len(name) for name in encoded], dtype=np.int64)
+    ends = np.concatenate([[0], np.cumsum(sizes[codes])]).astype(np.int32)
+    joined = b"".join([encoded[code] for code in codes.tolist()])
+    return pa.Array.from_buffers(pa.string(), codes.size, [None, buffer(ends), buffer(joined)])
 
 
 def buffer(values: Any) -> Any:

@@ -171,7 +171,7 @@ def bar_of(panel: Panel, time: int) -> int:
     """The bar that a time falls into or, between two bars, the later one."""
     if panel.regular:
         return (time - panel.time[0]) // panel.interval
-    k = np.searchsorted(panel.time, time, side="right") - 1
+    k = int(np.searchsorted(panel.time, time, side="right")) - 1
     return k + 1 if k >= 0 and time >= panel.time[k] + panel.interval else k
 
 

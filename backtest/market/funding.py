@@ -72,11 +72,9 @@ def checked(symbol: str, source: Source, read: Columns, start: int, end: int) ->
     findings = list(order_findings(label, "stamp", snapped))
     inside = read.take((snapped >= start) & (snapped <= end))
     findings += funding_findings(label, inside.time, inside.values["rate"], inside.values["mark"])
-    if n := read.time.size - inside.time.size:
+    if read.time.size and not inside.time.size:
         covers = f"{utc_text(int(snapped.min()))} to {utc_text(int(snapped.max()))}"
-        findings.append(
-            Finding(f"{label}: {count(n, 'stamp')} outside the span left out; the source covers {covers}.", False)
-        )
+        findings.append(Finding(f"{label} has no stamp in the span; the source covers {covers}.", False))
     if n := int(np.isnan(inside.values["rate"]).sum()):
         at = utc_text(int(inside.time[np.isnan(inside.values["rate"])][0]))
         findings.append(

@@ -290,8 +290,8 @@ def missing_stretches(stamps: npt.NDArray[np.int64], start: int, end: int) -> li
     if gaps.size > 1:
         before = np.concatenate(([gaps[1]], gaps[:-1]))
         after = np.concatenate((gaps[1:], [gaps[-2]]))
-        for i in np.flatnonzero(gaps > 1.5 * np.maximum(before, after)):
-            holes.append((int(stamps[i]), int(stamps[i + 1])))
+        long = np.flatnonzero(gaps > 1.5 * np.maximum(before, after))
+        holes += [(int(stamps[i]), int(stamps[i + 1])) for i in long]
     if end - int(stamps[-1]) > last_gap:
         holes.append((int(stamps[-1]), end))
     return [(a, b) for a, b in holes if b > start and a < end]

@@ -187,7 +187,11 @@ def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan
         if values.ndim > 1 or (values.ndim == 1 and values.size not in (1, bars.size)):
             raise PlanError(f"`{name}` has {values.size} values for {bars.size} rows.")
         columns[name] = whole(name, values, bars.size) if name in DTYPES else np.broadcast_to(values, bars.size)
-    numbers = {"bar": bars, "symbol": np.zeros(bars.size, np.int32), "kind": np.full(bars.size, kind, np.int8)}
+    numbers: dict[str, Any] = {
+        "bar": bars,
+        "symbol": np.zeros(bars.size, np.int32),
+        "kind": np.full(bars.size, kind, np.int8),
+    }
     return Plan((symbol,), **numbers, **columns)
 
 
@@ -257,7 +261,8 @@ def prices_above_zero(p: Plan) -> Broken:
     return (
         bad,
         lambda r: (
-            f"`limit` and `trigger` must be prices above 0 and `trail` a fraction below 1: {p.limit[r]}, {p.trigger[r]}, {p.trail[r]}"
+            "`limit` and `trigger` must be prices above 0 and `trail` a fraction below 1: "
+            f"{p.limit[r]}, {p.trigger[r]}, {p.trail[r]}"
         ),
     )
 

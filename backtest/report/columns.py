@@ -18,16 +18,21 @@ LONGEST = 28
 
 @dataclass(frozen=True)
 class Column:
-    """A header and its cells; left: text, else numbers; spare: may be left out where the terminal is narrow."""
+    """A header and its cells; left: text, else numbers; spare: may be left out where the terminal is narrow.
+
+    whole: cells are never clipped.
+    """
 
     header: str
     cells: Sequence[str]
     styles: Sequence[str] = ()
     left: bool = False
     spare: bool = False
+    whole: bool = False
 
     def text(self, row: int) -> Text:
-        return Text(clipped(self.cells[row]), style=self.styles[row] if self.styles else "", no_wrap=True)
+        cell = printable(self.cells[row]) if self.whole else clipped(self.cells[row])
+        return Text(cell, style=self.styles[row] if self.styles else "", no_wrap=True)
 
 
 def clipped(text: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backtest.report.columns import Column, fitted
-from backtest.report.words import printable, value_words
+from backtest.report.words import printable, span_words, value_words
 
 __all__ = ["print_markets", "print_strategies", "print_strategy", "print_venues"]
 
@@ -36,17 +36,17 @@ def entries(rows: Sequence[tuple[str, str, str]], console: Console) -> None:
         console.print(Text(printable(name), style="bold"))
         for text, style in ((sentence, ""), (facts, "dim")):
             if text:
-                console.print(
-                    Padding(Text(printable(text), style=style), (0, 0, 0, 2)), width=min(console.width, WIDEST)
-                )
+                body = Padding(Text(printable(text), style=style), (0, 0, 0, 2), expand=False)
+                console.print(body, width=min(console.width, WIDEST))
 
 
 def print_markets(rows: Sequence[Row], console: Console) -> None:
     """Print each market with its symbols, its span and what its series are."""
     found = []
     for row in sound(rows, "markets", console):
-        span = f"{row['start']} to {row['end']}" if row["start"] and row["end"] else ""
-        facts = [", ".join(row["symbols"]), row["interval"] or "", span, ", ".join(row["origins"])]
+        span = span_words(row["start"], row["end"]) if row["start"] and row["end"] else ""
+        traded = f"traded from {row['trade_from'].removesuffix('T00:00Z')}" if row["trade_from"] else ""
+        facts = [", ".join(row["symbols"]), row["interval"] or "", span, traded, ", ".join(row["origins"])]
         found.append((row["name"], row["description"], " · ".join(fact for fact in facts if fact)))
     entries(found, console)
 
@@ -100,6 +100,6 @@ def print_venues(rows: Sequence[Row], console: Console) -> None:
         Column("leverage", ["no limit" if math.isinf(row["leverage"]) else f"{row['leverage']:g}x" for row in good]),
         Column("margin", [row["margin_mode"] for row in good], left=True),
         Column("intrabar", [row["intrabar"] for row in good], left=True, spare=True),
-        Column("own tiers for", [value_words(row["symbols"]) for row in good], left=True, spare=True),
+        Column("own tiers for", [", ".join(row["symbols"]) for row in good], left=True, spare=True, whole=True),
     ]
     console.print(fitted(columns, console))

@@ -1,7 +1,7 @@
 """What a run came to, in the terminal: figures, where the money went, what was assumed, and what the data are worth."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,21 +79,33 @@ def print_headings(summaries: Sequence[Summary], console: Console) -> None:
         )
         line(banner.append("generator; the figures say nothing about the past."), console)
     for heading in dict.fromkeys(market_words(s) for s in summaries):
-        line(heading, console)
+        facts(heading, " · ", console)
     for heading in dict.fromkeys(venue_words(s) for s in summaries):
-        line(Text(words.printable(heading), style="dim"), console)
+        facts(heading, " · ", console, "dim")
     if len(summaries) == 1 and summaries[0].parameters:
-        pairs = (f"{k}={words.value_words(v)}" for k, v in summaries[0].parameters.items())
-        line(Text(words.printable("  ".join(pairs)), style="dim"), console)
+        pairs = [f"{k}={words.value_words(v)}" for k, v in summaries[0].parameters.items()]
+        facts(pairs, "  ", console, "dim")
 
 
-def market_words(s: Summary) -> str:
+def facts(parts: Iterable[str], between: str, console: Console, style: str = "") -> None:
+    """Print short facts in a row, broken between two of them where they are too many for one line."""
+    row = ""
+    for part in map(words.printable, parts):
+        longer = f"{row}{between}{part}" if row else part
+        if row and len(longer) > min(console.width, WIDEST_TEXT):
+            line(Text(row, style=style), console)
+            longer = part
+        row = longer
+    line(Text(row, style=style), console)
+
+
+def market_words(s: Summary) -> tuple[str, ...]:
     names = ", ".join(s.symbols[:6]) + (f" and {len(s.symbols) - 6} more" if len(s.symbols) > 6 else "")
     bars = f"{s.bars:,} bars of {words.interval_words(s.interval)}"
-    return f"{s.market} · {names} · {utc_text(s.start)} to {utc_text(s.end)} · {bars}"
+    return s.market, names, words.span_words(utc_text(s.start), utc_text(s.end)), bars
 
 
-def venue_words(s: Summary) -> str:
+def venue_words(s: Summary) -> tuple[str, ...]:
     v: dict[str, Any] = {"venue": "venue", "margin_mode": "cross", "intrabar": "worst", **s.settings}
     leverage = v.get("leverage")
     rates = " ".join(
@@ -102,7 +114,7 @@ def venue_words(s: Summary) -> str:
     margin = "no leverage limit" if leverage is None or math.isinf(leverage) else f"{leverage:g}x {v['margin_mode']}"
     parts = [str(v["venue"]), f"cash {s.cash:,.10g}", margin, rates, f"intrabar {v['intrabar']}"]
     parts += [f"engine {v['engine']}"] if "engine" in v else []
-    return " · ".join([*parts, f"seed {v['seed']}"] if v.get("seed") is not None else parts)
+    return (*parts, f"seed {v['seed']}") if v.get("seed") is not None else tuple(parts)
 
 
 # --- figures ----------------------------------------------------------------------------------------------------
@@ -152,22 +164,27 @@ def figure_columns(summaries: Sequence[Summary]) -> list[list[Column]]:
 
 def print_pnl(summaries: Sequence[Summary], console: Console) -> None:
     """Print where the money came from and went, by ledger kind; kinds without a row in any run are left out."""
-    title("PnL by ledger kind, quote units", console)
-    columns = []
+    title("PnL by ledger kind, quote units; negative is paid or lost", console)
+    amounts = {}
     for kind in summaries[0].pnl_by_kind:
-        amounts = [s.pnl_by_kind.get(kind, 0.0) for s in summaries]
-        if any(amounts) or kind in ("trade_pnl", "fee", "funding"):
-            columns.append(Column(KIND_NAMES.get(kind, kind.replace("_", " ")), words.money(amounts)))
+        of_kind = [s.pnl_by_kind.get(kind, 0.0) for s in summaries]
+        if any(of_kind) or kind in ("trade_pnl", "fee", "funding"):
+            amounts[KIND_NAMES.get(kind, kind.replace("_", " "))] = of_kind
     if any(s.unrealised for s in summaries):
-        columns.append(Column("unrealised", words.money([s.unrealised for s in summaries])))
-    totals = [s.final_equity - s.cash for s in summaries]
-    columns.append(Column("= total", words.money(totals), ["bold"] * len(totals)))
-    slips = sorted(s.memo.get("slippage", 0.0) for s in summaries)
-    memo = words.money([s.memo.get("slippage", 0.0) for s in summaries])
-    columns.append(Column("(slippage)", memo, ["dim"] * len(memo), spare=True))
+        amounts["unrealised"] = [s.unrealised for s in summaries]
+    amounts["= total"] = [s.final_equity - s.cash for s in summaries]
+    amounts["(slippage)"] = [s.memo.get("slippage", 0.0) for s in summaries]
+    styles = {"= total": "bold", "(slippage)": "dim"}
+    columns = [
+        Column(name, cells, [styles.get(name, "")] * len(cells), spare=name == "(slippage)")
+        for name, cells in zip(amounts, words.same_digits(list(amounts.values())), strict=True)
+    ]
     tables([columns], summaries, console)
-    span = " to ".join(dict.fromkeys(words.money([slips[-1], slips[0]])))
-    line(Text(f"slippage ({span}) is inside the trade PnL, not a part of the sum", style="dim"), console)
+    if any(amounts["(slippage)"]):
+        costs = words.money(sorted(-cost for cost in amounts["(slippage)"]))
+        span = " to ".join(dict.fromkeys((costs[0], costs[-1])))
+        told = f"slippage cost {span}; it is inside the prices of the fills, so it is no part of the sum"
+        line(Text(told, style="dim"), console)
 
 
 # --- what to believe --------------------------------------------------------------------------------------------
@@ -181,8 +198,8 @@ def print_assumptions(summaries: Sequence[Summary], console: Console) -> None:
         bullet("none", console)
     for name in found:
         counts = [s.assumptions[name] for s in summaries if s.assumptions.get(name)]
-        text = Text.assemble(words.assumption(name), (f"  {words.times(counts, len(summaries))}", "dim"))
-        bullet(text, console)
+        often = words.times(name, counts, len(summaries))
+        bullet(Text.assemble(words.assumption(name), (f"  {often}" if often else "", "dim")), console)
 
 
 def print_data(summaries: Sequence[Summary], console: Console) -> None:
@@ -198,19 +215,26 @@ def print_data(summaries: Sequence[Summary], console: Console) -> None:
     tiers = list(dict.fromkeys(t for s in summaries for t in s.tier_tables))
     if tiers:
         more = f" and {len(tiers) - SHOWN_TIERS} more" if len(tiers) > SHOWN_TIERS else ""
-        bullet(f"margin tiers: {', '.join(tiers[:SHOWN_TIERS])}{more}", console)
+        venue, one = tiers[0].partition(" ")[0], len({tier.partition(" ")[0] for tier in tiers}) == 1
+        names = [tier.partition(" ")[2] or tier if one else tier for tier in tiers[:SHOWN_TIERS]]
+        bullet(f"margin tiers{f' of {venue}' if one else ''}: {', '.join(names)}{more}", console)
 
 
 def print_rejections(summaries: Sequence[Summary], console: Console) -> None:
-    """Print how many rows of each plan came to nothing, and why."""
-    if not any(s.rejections for s in summaries):
-        return
-    title("Rows that came to nothing", console)
-    for s in summaries:
-        if s.rejections:
-            reasons = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in s.rejections.items())
+    """Print how many rows of each plan came to nothing, and why, and which plan had no row at all."""
+    told = [(s, nothing_words(s)) for s in summaries]
+    if any(reasons for _, reasons in told):
+        title("Orders that came to nothing", console)
+    for s, reasons in told:
+        if reasons:
             name = words.printable(strategy_name(s.strategy))
             bullet(Text.assemble((name, "bold"), f": {words.printable(reasons)}"), console)
+
+
+def nothing_words(s: Summary) -> str:
+    if s.rejections:
+        return ", ".join(f"{reason.replace('_', ' ')} {words.TIMES}{n:,}" for reason, n in s.rejections.items())
+    return "" if s.trades else "no trade: nothing on this market met its rule; do its parameters suit these prices?"
 
 
 def print_folders(summaries: Sequence[Summary], folders: Sequence[Path | None], console: Console) -> None:
@@ -251,5 +275,5 @@ def run_columns(runs: Sequence[RunEntry]) -> list[Column]:
         Column("Sharpe", [words.ratio(v) for v in of("sharpe")]),
         Column("max DD", [words.percent(v) for v in of("max_drawdown")], spare=True),
         Column("trades", [words.count(v) for v in of("trades")], spare=True),
-        Column("grade", [run.grade for run in runs], left=True, spare=True),
+        Column("grade", [run.grade for run in runs], left=True),
     ]

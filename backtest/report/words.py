@@ -16,6 +16,8 @@ __all__ = [
     "percent",
     "printable",
     "ratio",
+    "same_digits",
+    "span_words",
     "value_words",
 ]
 
@@ -84,7 +86,20 @@ def money(values: Sequence[float]) -> list[str]:
     >>> money([-0.5, 12.0]), money([1234.5, -0.2])
     (['-0.50', '12.00'], ['1,234', '0'])
     """
-    digits = 2 if all(abs(v) < 1000 for v in values if math.isfinite(v)) else 0
+    return amounts(values, 2 if all(abs(v) < 1000 for v in values if math.isfinite(v)) else 0)
+
+
+def same_digits(columns: Sequence[Sequence[float]]) -> list[list[str]]:
+    """Return the amounts of several columns that add up: two digits after the point in all, none from 100,000 on.
+
+    >>> same_digits([[4.5], [-1234.25]]), same_digits([[4.6], [250_000.0]])
+    ([['4.50'], ['-1,234.25']], [['5'], ['250,000']])
+    """
+    digits = 2 if all(abs(v) < 100_000 for column in columns for v in column if math.isfinite(v)) else 0
+    return [amounts(column, digits) for column in columns]
+
+
+def amounts(values: Sequence[float], digits: int) -> list[str]:
     zero = f"{0:.{digits}f}"
     texts = [NOTHING if math.isnan(v) else f"{v:,.{digits}f}" for v in values]
     return [zero if text == f"-{zero}" else text for text in texts]
@@ -101,6 +116,20 @@ def interval_words(interval: int) -> str:
         if interval % unit == 0:
             return f"{interval // unit}{letter}"
     return f"{interval}ns"
+
+
+def span_words(start: str, end: str) -> str:
+    """Return a span of UTC times, without the hour where both ends are midnights.
+
+    >>> span_words("2025-10-15T00:00Z", "2026-02-12T00:00Z")
+    '2025-10-15 to 2026-02-12 UTC'
+    >>> span_words("2025-10-15T00:00Z", "2026-02-12T08:00Z")
+    '2025-10-15T00:00Z to 2026-02-12T08:00Z'
+    """
+    midnight = "T00:00Z"
+    if start.endswith(midnight) and end.endswith(midnight):
+        return f"{start.removesuffix(midnight)} to {end.removesuffix(midnight)} UTC"
+    return f"{start} to {end}"
 
 
 def value_words(value: Any) -> str:
@@ -132,9 +161,17 @@ def assumption(name: str) -> str:
     return printable(name).replace("_", " ")
 
 
-def times(counts: Sequence[int], runs: int) -> str:
-    """Return how often an assumption was in force: "x12", "x12 in each run", "x1 to x41, in 5 of 7"."""
+def times(name: str, counts: Sequence[int], runs: int) -> str:
+    """Return how often an assumption was in force: "x12", "x12 in each run", "x1 to x41, in 5 of 7".
+
+    What holds or does not hold, as a series that stands in, has no count.
+
+    >>> times("slippage_is_a_constant", [1, 1], 3), times("proxy_feed:vix", [1], 1)
+    ('in 2 of 3', '')
+    """
     low, high = min(counts), max(counts)
+    if name == "slippage_is_a_constant" or name.partition(":")[0] in ("proxy_feed", "assumed_feed"):
+        return "" if len(counts) == runs else f"in {len(counts)} of {runs}"
     span = f"{TIMES}{low:,}" if low == high else f"{TIMES}{low:,} to {TIMES}{high:,}"
     if runs == 1:
         return span
