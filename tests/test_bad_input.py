@@ -58,10 +58,6 @@ def assert_refused(done, *phrases):
     assert tree("results") == {"kept": None, "kept/summary.json": b"{}"}
 
 
-def lines_of(text):
-    return text.splitlines()
-
-
 def edited(change):
     """Return the bars with a change to their lines; line 0 is the header, line 1 the bar of 00:00."""
     lines = bars_csv().splitlines()
@@ -172,6 +168,14 @@ def test_a_parquet_file_cut_in_half(here):
     assert_refused(run(), "bars.parquet", "cut off or broken")
     (here / "bars.parquet").write_bytes(whole[: len(whole) // 2] + whole[-200:])
     assert_refused(run(), "bars.parquet", "broken")
+
+
+def test_a_parquet_file_with_a_damaged_name(here):
+    pd.read_csv(here / "bars.csv").to_parquet(here / "bars.parquet")
+    write_market(here, market=MARKET.replace("bars.csv", "bars.parquet"))
+    whole = (here / "bars.parquet").read_bytes()
+    (here / "bars.parquet").write_bytes(whole.replace(b"volume", b"\xffolume"))
+    assert_refused(run(), "bars.parquet", "cut off or broken")
 
 
 def test_a_kind_of_file_that_is_not_known(here):
@@ -542,7 +546,7 @@ def assert_done_or_refused(done):
     assert "Traceback" not in done.output
 
 
-FUZZED = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZED = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FUZZED
@@ -561,4 +565,30 @@ def test_a_damaged_market_file_is_used_or_refused(tmp_path_factory, damage):
     folder.mkdir(exist_ok=True)
     write_market(folder, funding=damaged(FUNDING.encode(), damage[:1]))
     (folder / "market.toml").write_bytes(damaged(MARKET.encode(), damage))
+    assert_done_or_refused(call("run", "buy_and_hold", "-m", folder / "market.toml", "--results", folder / "results"))
+
+
+@FUZZED
+@given(damage=DAMAGE)
+def test_damaged_funding_is_used_or_refused(tmp_path_factory, damage):
+    folder = tmp_path_factory.getbasetemp() / "funding"
+    folder.mkdir(exist_ok=True)
+    write_market(folder, funding=damaged(FUNDING.encode(), damage))
+    assert_done_or_refused(call("run", "buy_and_hold", "-m", folder / "market.toml", "--results", folder / "results"))
+
+
+BYTES = st.tuples(
+    st.sampled_from(["replace", "delete", "insert", "cut"]), st.integers(0, 6000), st.binary(min_size=1, max_size=4)
+)
+
+
+@FUZZED
+@given(damage=st.lists(BYTES, min_size=1, max_size=3))
+def test_a_damaged_parquet_file_is_used_or_refused(tmp_path_factory, damage):
+    folder = tmp_path_factory.getbasetemp() / "parquet"
+    folder.mkdir(exist_ok=True)
+    write_market(folder, market=MARKET.replace("bars.csv", "bars.parquet"))
+    pd.read_csv(folder / "bars.csv").to_parquet(folder / "bars.parquet")
+    whole = (folder / "bars.parquet").read_bytes()
+    (folder / "bars.parquet").write_bytes(damaged(whole, damage))
     assert_done_or_refused(call("run", "buy_and_hold", "-m", folder / "market.toml", "--results", folder / "results"))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import tomllib
 from pathlib import Path
 
@@ -115,6 +116,14 @@ def test_the_table_of_the_terminal_is_the_summary_in_the_folder(everything):
     assert rows[1][4:6] == [f"{of['funding_paid']:.2f}", f"{of['fees']:.2f}"]
 
 
+def test_a_second_time_it_takes_seconds(everything):
+    """The first run ever compiles the engine; after that all strategies together stay below ten seconds."""
+    _, folder = everything
+    before = time.perf_counter()
+    assert process("run", cwd=folder).returncode == 0
+    assert time.perf_counter() - before < 10
+
+
 def test_the_same_again_replaces_its_folders(everything):
     _, folder = everything
     before = {k: v for k, v in tree(folder / "results").items() if not k.endswith("summary.json")}
@@ -161,6 +170,11 @@ def test_the_other_market(here):
     assert runs["support_break"]["metrics"]["trades"] == runs["support_bounce"]["metrics"]["trades"] == 0
     changed = call("run", "support_break", "--market", "counterparty-2022", "--set", "levels=30000,25000", "--json")
     assert document(changed)["runs"][0]["metrics"]["trades"] >= 1
+
+
+def test_a_strategy_without_a_trade_says_so(here):
+    told = " ".join(call("run", "support_break", "--market", "counterparty-2022").stdout.split())
+    assert "support_break: no trade: nothing on this market met its rule" in told
 
 
 def test_two_markets_are_two_runs(here):

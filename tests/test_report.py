@@ -119,6 +119,37 @@ def test_assumptions_are_in_plain_words_with_counts():
     assert "· none" in report([replace(summaries()[0], assumptions={})])
 
 
+def test_amounts_that_add_up_have_the_same_digits():
+    s = replace(summaries()[0], final_equity=6_000.0, unrealised=-4_000.0)
+    row = next(line for line in report([s], 200).splitlines() if "-4,000.00" in line)
+    assert row.split() == ["buy_and_hold", "20.00", "-0.21", "0.30", "-4,000.00", "5,000.00", "-0.04"]
+
+
+def test_slippage_is_said_as_a_cost():
+    assert "slippage cost 0.04; it is inside the prices of the fills" in report(summaries(), 200)
+    free = [replace(s, memo={"slippage": 0.0}) for s in summaries()]
+    assert "inside the prices" not in report(free, 200)
+
+
+def test_the_venue_of_the_margin_tiers_is_said_once():
+    s = replace(summaries()[0], tier_tables=("okx-swap BTCUSDT 2026-01-01", "okx-swap ETHUSDT 2025-01-01"))
+    assert "margin tiers of okx-swap: BTCUSDT 2026-01-01, ETHUSDT 2025-01-01" in report([s], 200)
+    s = replace(s, tier_tables=("okx-swap BTCUSDT 2026", "bybit-linear ETHUSDT 2025"))
+    assert "margin tiers: okx-swap BTCUSDT 2026, bybit-linear ETHUSDT 2025" in report([s], 200)
+
+
+def test_a_heading_breaks_between_its_facts():
+    lines = report(summaries()[:1], 60).splitlines()
+    assert not any(line.endswith((" ·", " of")) or line.startswith("·") for line in lines)
+
+
+def test_what_only_holds_or_not_has_no_count():
+    s = replace(summaries()[0], assumptions={"slippage_is_a_constant": 1, "proxy_feed:vix": 1})
+    lines = [line.rstrip() for line in report([s], 200).splitlines()]
+    assert "  · slippage is a constant fraction, whatever the size and the hour" in lines
+    assert "  · another series stands in for vix" in lines
+
+
 def test_findings_are_shown_up_to_a_few():
     s = replace(summaries()[0], findings=tuple(f"finding {i}" for i in range(9)))
     assert "finding 4" in report([s])

@@ -27,12 +27,12 @@ def source_digest() -> str:
 
 def compiled(function: F) -> F:
     """Compile a kernel that other kernels call; the plain source stays at `.py_func`."""
-    return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[no-any-return]
+    return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def inlined(function: F) -> F:
     """Compile a kernel into those that call it: a call copies every array's description, which costs more than a short kernel."""
-    return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)  # type: ignore[no-any-return]
+    return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
 
 
 def compiled_entry(function: F) -> F:
@@ -45,6 +45,6 @@ def compiled_entry(function: F) -> F:
     if not before:
         numba.config.CACHE_DIR = str(user_cache_path("levelbreak", appauthor=False) / source_digest())
     try:
-        return numba.njit(**OPTIONS, cache=not os.environ.get("NUMBA_DISABLE_JIT"))(function)  # type: ignore[no-any-return]
+        return numba.njit(**OPTIONS, cache=not os.environ.get("NUMBA_DISABLE_JIT"))(function)
     finally:
         numba.config.CACHE_DIR = before

@@ -170,15 +170,17 @@ def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -
 def bars_without_mark(market: Market, result: Result) -> int:
     """Bars, summed over positions, for which the last price stood in for the mark."""
     trades = result.trades
-    last = len(market) - 1
     total = 0
     for j in range(len(market.symbols)):
         mine = trades.symbol == j
-        ends = np.where(trades.exit_bar[mine] < 0, last, trades.exit_bar[mine])
+        if not mine.any():
+            continue
         starts = trades.entry_bar[mine]
-        if market.mark is None:
+        ends = np.where(trades.exit_bar[mine] < 0, len(market) - 1, trades.exit_bar[mine])
+        if market.mark is None and not market.has_halts:
             total += int(np.sum(ends - starts + 1))
         else:
-            without = np.concatenate(([0], np.cumsum(np.isnan(market.mark.open[:, j]) & ~np.isnan(market.open[:, j]))))
+            mark = np.nan if market.mark is None else market.mark.open[:, j]
+            without = np.concatenate(([0], np.cumsum(np.isnan(mark) & ~np.isnan(market.open[:, j]))))
             total += int(np.sum(without[ends + 1] - without[starts]))
     return total

@@ -26,8 +26,10 @@ from backtest.engines.fills import drop_pending, reject, write_trade
 from backtest.engines.inside import inside_bar
 from backtest.engines.margin import account_root, refresh, side_of
 from backtest.engines.opening import begin_bar, open_bar, protective_stop, settle_until_open
+from backtest.engines.prefetch import prefetch
 from backtest.model.arrays import Float, Int64
 
+AHEAD = 64  # bars asked for before they are tested
 SURE = 1e-9  # relative: a liquidation price worked out by another formula may differ by rounding
 
 
@@ -216,10 +218,21 @@ def is_quiet(panel: Panel, band: Float, i: int, j: int) -> bool:
 
 
 @inlined
+def fetch(panel: Panel, i: int, j: int) -> None:
+    """Ask for the prices of the bars around i."""
+    prefetch(panel.low, i, j)
+    prefetch(panel.high, i, j)
+    prefetch(panel.close, i, j)
+
+
+@inlined
 def first_loud(panel: Panel, band: Float, begin: int, end: int, j: int) -> int:
     """The first bar of begin..end that is not quiet, or end; whole blocks are tested without a branch in them."""
     i = begin
+    fetch(panel, i + AHEAD, j)
     while i + 16 <= end:
+        fetch(panel, i + AHEAD + 8, j)
+        fetch(panel, i + AHEAD + 16, j)
         quiet = True
         for k in range(i, i + 16):
             quiet &= is_quiet(panel, band, k, j)
@@ -295,6 +308,8 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
     switch = switches[d.account.next_switch, 0] if d.account.next_switch < switches.shape[0] else NEVER
     end = min(panel.time.size, next_row_bar(d, j), d.book[j].out_bar, switch)
     quiet_band(d, j, band)
+    for ahead in range(i, i + AHEAD, 8):
+        fetch(panel, ahead, j)
     while i < end:
         k = next_stamp(d, stamps, j)
         due = bar_of(panel, stamps.time[k]) if k < stamps.time.size else NEVER
@@ -313,12 +328,16 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
 
 
 @inlined
-def wait(d: Desk, n: int, equity: Float, i: int, start: int) -> int:
+def wait(d: Desk, panel: Panel, equity: Float, i: int, start: int) -> int:
     """Jump over the bars in which the account is flat and nothing is pending; the bar to go on with."""
     k = d.account.next_row
-    end = min(d.rows[k].bar + 1 if k < d.rows.size else NEVER, n)
+    end = min(d.rows[k].bar + 1 if k < d.rows.size else NEVER, panel.time.size)
     if end <= i:
         return i
+    later = min(k + 4, d.rows.size - 1)
+    for j in range(d.book.size):
+        fetch(panel, d.rows[later].bar + 1, j)
+        prefetch(panel.open, d.rows[later].bar + 1, j)
     wallet = d.account.wallet
     if d.rules.record:
         equity[i - start : end - start] = wallet
@@ -379,7 +398,7 @@ def walk_python(
     while i < n:
         if skip and d.account.pending == 0:
             if d.account.held == 0:
-                i = wait(d, n, equity, i, start)
+                i = wait(d, panel, equity, i, start)
             elif d.account.held == 1 and not d.rules.fine:
                 i = hold(d, panel, switches, stamps, equity, i, start, band)
             if i >= n:

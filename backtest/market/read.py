@@ -159,11 +159,16 @@ def open_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        return Table(path.name, pq.ParquetFile(path).read())
-    except pa.ArrowException as error:
+        data = pq.ParquetFile(path).read()
+        data.validate(full=True)
+        names = data.column_names  # decoded here: a damaged name is no text
+    except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise MarketError(
-            f"{path.name}: the Parquet file is cut off or broken ({str(error).splitlines()[0]})."
+            f"{path.name}: the Parquet file is cut off or broken ({(str(error) or 'no memory').splitlines()[0]})."
         ) from None
+    if not names:
+        raise MarketError(f"{path.name}: the file holds no columns.")
+    return Table(path.name, data)
 
 
 def open_csv(path: Path) -> Table:

@@ -260,6 +260,11 @@ class Market:
         )
 
     @cached_property
+    def has_halts(self) -> bool:
+        """Whether a symbol is without prices in any bar."""
+        return bool(np.isnan(self.open).any())
+
+    @cached_property
     def funding_holes(self) -> tuple[FundingHole, ...]:
         """The stretches in which a symbol that has funding has no stamps though it trades, by symbol and time."""
         holes: list[FundingHole] = []
