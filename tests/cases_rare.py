@@ -42,7 +42,8 @@ def rare_case(seed: int) -> Case:
 
 
 def rough_venue(rng: np.random.Generator, market: Market, intrabar: str) -> Venue:
-    venue = random_venue(rng, market, intrabar)
+    # An odd sum: a wallet in round cents may end at 1e-9 of the cash to the last bit, and ruin would hang on rounding.
+    venue = replace(random_venue(rng, market, intrabar), cash=float(rng.choice([1_000.37, 10_003.7])))
     if math.isinf(venue.leverage):
         return venue
     calm = {"default": lenient_instrument(rng, market, venue.cash), "instruments": {}} if chance(rng, 0.7) else {}

@@ -120,7 +120,7 @@ BARS = {
     ),
     "a price missing": (
         cell(5, 4, ""),
-        ("BTCUSDT 1h has 1 bar without a price (NaN), the first at 2026-01-01T04:00Z; run",),
+        ("BTCUSDT 1h has 1 bar without a price (NaN), the first at 2026-01-01T04:00Z; complete the file",),
     ),
     "high below low": (cell(4, 2, "90"), ("BTCUSDT 1h: 1 bar has high < low", "2026-01-01T03:00Z")),
     "a close outside": (cell(4, 4, "120"), ("BTCUSDT 1h: 1 bar has its close outside its range", "2026-01-01T03:00Z")),
@@ -256,7 +256,7 @@ MARKETS = {
     ),
     "no symbol": (MARKET.split("[")[0], ("market.toml", "the market has no symbol")),
     "an unknown scenario": ('scenario = "crash"\n', ("'crash'", "deleveraging-2026")),
-    "a store that was not fetched": (MARKET.replace("bars.csv", "store:binance"), ("binance/BTCUSDT_1h", "backtest fetch")),
+    "a store that was not fetched": (MARKET.replace("bars.csv", "store:binance"), ("binance/BTCUSDT_1h", "save it as data/store/binance/BTCUSDT_1h.parquet")),
 }  # fmt: skip
 
 

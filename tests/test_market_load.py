@@ -85,7 +85,7 @@ def test_a_clean_file(tmp_path):
         (rows(np.arange(23) + 0.5), "BTC 1h has 23 bars off the 1h grid of UTC, the first at 2024-03-01T00:30Z, 30m"),
         (rows(range(48, 72)), "BTC 1h has no bar in the span 2024-03-01T00:00Z to 2024-03-02T00:00Z; the source"),
         (rows([*range(6), *range(9, 24)]),
-         'btc.csv: BTC 1h has a gap of 3 bars after 2024-03-01T05:00Z; run `backtest fetch` or allow gaps with gaps = '
+         'btc.csv: BTC 1h has a gap of 3 bars after 2024-03-01T05:00Z; complete the file or allow gaps with gaps = '
          '"forward_fill", "drop" or "halt".'),
         (rows([*range(6), *range(9, 20), 23]), "after 2024-03-01T05:00Z, the first of 2 gaps with 6 bars in all;"),
     ],
@@ -111,7 +111,7 @@ def test_a_missing_file_is_named_with_its_key(tmp_path):
         tmp_path, TOP + BTC.replace('"none"', '"f.csv"'), **files
     )
     told = refused(tmp_path, TOP + BTC.replace('"btc.csv"', '"store:binance"'))
-    assert told == "BTC.bars: The store has no entry binance/BTC_1h; run `backtest fetch mine`."
+    assert told == "BTC.bars: The store has no entry binance/BTC_1h; save it as data/store/binance/BTC_1h.parquet or give a path instead."
 
 
 def test_rounding_may_put_a_close_a_hair_outside_its_range(tmp_path):

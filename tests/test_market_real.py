@@ -51,7 +51,7 @@ def test_five_coins_borrow_where_the_files_are_short(tmp_path):
 
 def test_spot_gaps_under_each_policy(tmp_path):
     with pytest.raises(
-        MarketError, match=r"BTCUSDT 1h has a gap of \d+ bars? after 2018-.*run `backtest fetch` or allow gaps"
+        MarketError, match=r"BTCUSDT 1h has a gap of \d+ bars? after 2018-.*complete the file or allow gaps"
     ):
         load_market(spot(tmp_path, "error"))
     filled, halted, dropped = (load_market(spot(tmp_path, gaps)) for gaps in ("forward_fill", "halt", "drop"))

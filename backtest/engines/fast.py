@@ -140,9 +140,14 @@ def refuse_holes(market: Market, result: Result, inside: Any) -> None:
         through = mine & (trades.entry_time < hole.end) & (left > hole.start)
         if through.any():
             raise FundingHoleError(
-                f"{hole}, and {int(through.sum())} trades held a position in it; nothing is counted as zero. "
-                "Fetch the missing stamps, declare a proxy, or give a rate with --assume-funding RATE."
+                f"{hole}, and a position was held in it ({counted(int(through.sum()), 'trade')}); nothing counts as zero. "
+                "Give the missing stamps, declare a proxy, or give a rate with --assume-funding RATE."
             )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -> dict[str, int]:

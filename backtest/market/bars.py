@@ -31,7 +31,7 @@ TREATMENT = {
     "drop": "their rows are dropped for all symbols",
     "halt": "kept as times without trading",
 }
-ALLOW = 'run `backtest fetch` or allow gaps with gaps = "forward_fill", "drop" or "halt"'
+ALLOW = 'complete the file or allow gaps with gaps = "forward_fill", "drop" or "halt"'
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Load a declared market: declaration -> sources -> bars -> panel -> funding, feeds, finer bars -> `Market`."""
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,14 +38,14 @@ class Wanted:
     feeds: dict[str, Source]
 
 
-def load_market(name_or_path: str, *, seed: int | None = None, assume_funding: float | None = None) -> Market:
+def load_market(name_or_path: str | os.PathLike[str], *, seed: int | None = None, assume_funding: float | None = None) -> Market:
     """Return a declared market with its series validated and aligned, and a passport that says what they are.
 
     name_or_path: a name of `./data/markets` or of the shipped ones, or a path (ends in .toml or has a slash);
     seed: of simulated series, None for the scenario's own; assume_funding: rate (fraction) of stamps that are missing.
     MarketError, in sentences with symbol, time and count, for a declaration or a series that must not be used.
     """
-    declaration = read_declaration(name_or_path)
+    declaration = read_declaration(os.fspath(name_or_path))
     sources = Sources(declaration.path.parent, declaration.name, seed)
     market = note_holes(assemble(sources, complete(sources, declaration)))
     return market if assume_funding is None else assume_holes(market, assume_funding)

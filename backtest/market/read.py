@@ -322,4 +322,5 @@ def store_entry(source: str, name: str, market: str) -> Path:
         path = folder / source / f"{safe[1].lstrip('.')}.parquet"
         if path.is_file():
             return path
-    raise MarketError(f"The store has no entry {source}/{safe[1]}; run `backtest fetch {market}`.")
+    entry = f"{source}/{safe[1]}"
+    raise MarketError(f"The store has no entry {entry}; save it as data/store/{entry}.parquet or give a path instead.")

@@ -10,8 +10,8 @@ Grade = Literal["A", "B", "C", "D"]
 
 GRADE_MEANING = {
     "A": "all real: price, funding and what liquidation depends on come from the venue",
-    "B": "a proxy stands in for a series",
-    "C": "a series is an assumption",
+    "B": "another series stands in for one that is missing",
+    "C": "a series was assumed instead of measured",
     "D": "simulated",
 }
 

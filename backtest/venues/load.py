@@ -84,7 +84,8 @@ def load_venue(name_or_path: str, **account: Any) -> Venue:
     try:
         return replace(make_venue(path.stem, parsed(path)), **settings)
     except VenueError as error:
-        raise VenueError(f"The venue {name_or_path}: {error}") from None
+        said = str(error)
+        raise VenueError(said if said.startswith(path.name) else f"{path.name}: {said}") from None
 
 
 def check_leverage(venue: Venue, symbols: Iterable[str]) -> None:
