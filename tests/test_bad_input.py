@@ -256,7 +256,7 @@ MARKETS = {
     ),
     "no symbol": (MARKET.split("[")[0], ("market.toml", "the market has no symbol")),
     "an unknown scenario": ('scenario = "crash"\n', ("'crash'", "deleveraging-2026")),
-    "a store that was not fetched": (MARKET.replace("bars.csv", "store:binance"), ("binance/BTCUSDT_1h", "save it as data/store/binance/BTCUSDT_1h.parquet")),
+    "a store that was not fetched": (MARKET.replace("bars.csv", "store:binance"), ("binance/BTCUSDT_1h", "save it as data/store")),
 }  # fmt: skip
 
 

@@ -209,7 +209,7 @@ def test_the_store_is_looked_for_in_its_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("BACKTEST_DATA", str(tmp_path / "elsewhere"))
     entry = tmp_path / "elsewhere" / "store" / "binance" / "BTC_USDT_USDT_1h.parquet"
     entry.parent.mkdir(parents=True)
-    with pytest.raises(MarketError, match=r"no entry binance/BTC_USDT_USDT_1h; save it as data/store/binance/BTC_USDT_USDT_1h.parquet"):
+    with pytest.raises(MarketError, match=r"save it as data/store/binance/BTC_USDT_USDT_1h.parquet"):
         store_entry("binance", "BTC/USDT:USDT_1h", "mine")
     entry.touch()
     assert store_entry("binance", "BTC/USDT:USDT_1h", "mine") == entry

@@ -119,7 +119,7 @@ def test_a_position_held_through_unknown_funding_is_an_error_that_names_it(here)
     assert (done.exit_code, done.stdout) == (2, "")
     hole = "error: SOLUSDT has no funding between 2025-04-14T00:00Z and 2025-05-01T00:00Z, and a position was held in it (1 trade)"
     assert done.stderr.startswith(hole)
-    assert "nothing is counted as zero" in done.stderr
+    assert "nothing counts as zero" in done.stderr
     assert "--assume-funding RATE" in done.stderr
     assert not (here / "results").exists()
 
