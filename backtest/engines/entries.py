@@ -119,7 +119,7 @@ def try_resize(d: Desk, row: int) -> int:
     fill = p.open * (1.0 - side * d.rules.slippage)
     if quantity == 0.0 or min(quantity, abs(p.quantity)) * fill < p.minimum:
         return BELOW_MINIMUM
-    if quantity >= abs(p.quantity):
+    if quantity >= abs(p.quantity) - TOLERANCE * p.lot:
         close_as_taker(d, j, p.open, OUT_EXIT)
     else:
         reduce_position(d, j, quantity, fill)

@@ -89,9 +89,15 @@ def pay_costs(d: Desk, j: int, quantity: float, fill: float, unslipped: float, f
 
 
 @inlined
+def trigger_price(price: float) -> float:
+    """A level as it is kept: a price <= 0 is never a trigger, so it is none."""
+    return price if price > 0.0 else np.nan
+
+
+@inlined
 def bracket(price: float, fraction: float, entry: float, sign: float) -> float:
     """A stop or target as a price, or as a fraction of the unslipped entry (sign: side for a target, -side for a stop)."""
-    return price if price == price else entry * (1.0 + sign * fraction)
+    return trigger_price(price if price == price else entry * (1.0 + sign * fraction))
 
 
 @compiled
@@ -100,7 +106,8 @@ def set_brackets(d: Desk, j: int, row: int, side: float, unslipped: float) -> No
     p, r = d.book[j], d.rows[row]
     p.stop = bracket(p.pending_stop, r.stop_fraction, unslipped, -side)
     p.target = bracket(p.pending_target, r.target_fraction, unslipped, side)
-    p.close_stop, p.trail, p.best, p.old_target = p.pending_close_stop, p.pending_trail, unslipped, np.nan
+    p.close_stop, p.trail = trigger_price(p.pending_close_stop), p.pending_trail
+    p.best, p.old_target = unslipped, np.nan
     p.out_bar = d.account.bar + r.max_bars if r.max_bars > 0 else NEVER
     p.order = NOTHING
 

@@ -37,6 +37,7 @@ from backtest.engines.fills import (
     liquidate_isolated,
     post,
     reject,
+    trigger_price,
 )
 from backtest.engines.margin import in_breach, posted_margin, refresh, side_of, trades, value_at_open
 
@@ -117,8 +118,9 @@ def amend_position(d: Desk, j: int, row: int) -> None:
     p, r = d.book[j], d.rows[row]
     if r.target == r.target and p.old_target != p.old_target:
         p.old_target = given(p.target, side_of(p.quantity) * np.inf)
-    p.stop, p.close_stop = given(r.stop, p.stop), given(r.close_stop, p.close_stop)
-    p.target, p.trail = given(r.target, p.target), given(r.trail, p.trail)
+    p.stop = trigger_price(given(r.stop, p.stop))
+    p.close_stop = trigger_price(given(r.close_stop, p.close_stop))
+    p.target, p.trail = trigger_price(given(r.target, p.target)), given(r.trail, p.trail)
 
 
 @compiled

@@ -38,7 +38,9 @@ class Wanted:
     feeds: dict[str, Source]
 
 
-def load_market(name_or_path: str | os.PathLike[str], *, seed: int | None = None, assume_funding: float | None = None) -> Market:
+def load_market(
+    name_or_path: str | os.PathLike[str], *, seed: int | None = None, assume_funding: float | None = None
+) -> Market:
     """Return a declared market with its series validated and aligned, and a passport that says what they are.
 
     name_or_path: a name of `./data/markets` or of the shipped ones, or a path (ends in .toml or has a slash);
