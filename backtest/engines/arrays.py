@@ -5,10 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backtest.engines.book import (
-    AMEND,
     ENTER,
     RESIZE,
-    ROW,
     RULES,
     Desk,
     Panel,
@@ -61,13 +59,13 @@ def fine_of(market: Market) -> tuple[Panel, Int64]:
 
 
 def rows_of(market: Market, plan: Plan) -> Any:
-    """Return the plan's rows with symbols in the market's order."""
-    columns = np.array([market.position(s) for s in plan.symbols] if len(plan) else [0], dtype=np.int32)
-    rows = np.empty(len(plan), ROW)
+    """Return the plan's records with symbols in the market's order; where that is the plan's own, without a copy."""
+    columns = np.array([market.position(s) for s in plan.symbols], dtype=np.int32)
+    if np.array_equal(columns, np.arange(columns.size)):
+        return plan.records
+    rows = plan.records.copy()
     rows["symbol"] = columns[plan.symbol]
-    for name in ROW.names or ():
-        if name not in ("symbol", "other"):
-            rows[name] = getattr(plan, name)
+    rows.flags.writeable = False
     return rows
 
 
@@ -129,7 +127,7 @@ def rules_of(venue: Venue, plan: Plan, record: bool) -> Any:
         rules[name] = getattr(venue, name)
     rules["isolated"], rules["entry_based"] = venue.margin_mode == "isolated", venue.maintenance == "entry"
     rules["best"], rules["fine"], rules["record"] = venue.intrabar == "best", venue.intrabar == "fine", record
-    rules["late_trail"] = np.any((plan.kind == AMEND) & ~np.isnan(plan.trail))
+    rules["late_trail"] = plan.trails_late
     return rules
 
 

@@ -100,11 +100,6 @@ POSITION = record(
     ),
     ints="table pending expiry out_bar order born met exit_row enter_row trade entry_time entry_bar event other_event",
 )
-ROW = record(
-    floats="exposure limit trigger stop stop_fraction close_stop target target_fraction trail",
-    ints="bar valid_bars max_bars other",
-    codes="symbol kind",
-)
 LEDGER_ROW = record(floats="amount position price", ints="time trade", codes="symbol kind")
 TRADE_ROW = record(
     floats="quantity entry_price exit_price pnl fees funding slippage",

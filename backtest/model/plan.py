@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,6 +130,29 @@ class Plan:
         entries = make_rows(ENTER, symbol, enter, exposure=wanted)
         return entries + cls.resize(symbol, resize, wanted) + cls.exit(symbol, changed & (wanted == 0))
 
+    @cached_property
+    def records(self) -> Any:
+        """The rows as read-only records of `ROW`, laid out once; `other` is the next row that is not the same entry again.
+
+        A run of entries of one side of one symbol acts once while the position is held, so an engine may pass over it.
+        """
+        rows = np.empty(len(self), ROW)
+        for name in ROW.names or ():
+            if name != "other":
+                rows[name] = getattr(self, name)
+        enters = self.kind == ENTER
+        again = enters[:-1] & enters[1:] & (self.symbol[:-1] == self.symbol[1:])
+        again &= np.sign(self.exposure[:-1]) == np.sign(self.exposure[1:])
+        ends = np.append(np.flatnonzero(~again), len(self) - 1) + 1
+        rows["other"] = ends[np.searchsorted(ends, np.arange(len(self)), side="right")] if len(self) else 0
+        rows.flags.writeable = False
+        return rows
+
+    @cached_property
+    def trails_late(self) -> bool:
+        """Whether an amend sets a trail, which then counts from the entry."""
+        return bool(np.any((self.kind == AMEND) & ~np.isnan(self.trail)))
+
     def to_frame(self) -> "pd.DataFrame":
         """Return the rows as a data frame, with the names of symbols and kinds."""
         import pandas as pd
@@ -138,6 +162,12 @@ class Plan:
         columns["kind"] = np.array(KINDS, dtype=object)[self.kind]
         return pd.DataFrame(columns)
 
+
+NUMBERS = ["exposure", "limit", "trigger", "stop", "stop_fraction", "close_stop", "target", "target_fraction", "trail"]
+WHOLES = ["bar", "valid_bars", "max_bars", "other"]
+ROW = np.dtype(
+    [*((n, "f8") for n in NUMBERS), *((n, "i8") for n in WHOLES), ("symbol", "i4"), ("kind", "i4")], align=True
+)
 
 DTYPES: dict[str, Any] = {
     "bar": np.int64,
