@@ -14,7 +14,9 @@ from backtest.model import Funding, Instrument, Market, Passport, Plan, TierTabl
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS
 
 HOUR = 3_600_000_000_000
-FREE = Venue("free", Instrument(0.001, 0.0, (TierTable("none", 0, "test", (0.0,), (0.0,), (math.inf,)),)), maker=0.0, taker=0.0)
+FREE = Venue(
+    "free", Instrument(0.001, 0.0, (TierTable("none", 0, "test", (0.0,), (0.0,), (math.inf,)),)), maker=0.0, taker=0.0
+)
 
 
 def flat_market(closes: list[float], holes: bool = False) -> Market:
