@@ -1,5 +1,9 @@
 """The fast engine against every case of the law that was worked by hand, skipping quiet bars and walking each of them."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,3 +31,23 @@ def test_law_bar_by_bar(market: Any, plan: Any, venue: Any, expected: dict[str, 
 def test_errors(market: Any, plan: Any, venue: Any, error: type[Exception], skip: bool) -> None:
     with pytest.raises(error):
         execute(market, plan, venue, skip=skip)
+
+
+STEPPED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from compare import as_oracle
+from law import CASES, check
+from backtest.engines import get_engine
+for name, market, plan, venue, expected in CASES:
+    check(as_oracle(get_engine("fast")(market, plan, venue)), expected)
+print(len(CASES))
+"""
+
+
+def test_the_kernels_can_be_stepped_through_in_python() -> None:
+    """The same source without the compiler, against the same cases."""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", STEPPED, str(Path(__file__).parent)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{len(CASES)}\n", done.stderr

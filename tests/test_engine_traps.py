@@ -289,7 +289,7 @@ def test_fine_needs_finer_bars() -> None:
 def test_assumptions_are_named_and_counted() -> None:
     passport = Passport(
         (
-            Series("A.bars", "simulated", "a seed", gaps=3),
+            Series("A.bars", "simulated", "a seed", gaps=5, filled=3),
             Series("A.funding", "proxy", "another venue"),
             Series("vix", "assumed", "a constant"),
         )

@@ -5,6 +5,7 @@ test holds the two together.
 """
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -55,4 +56,12 @@ def equity_moments_python(equity: NDArray[np.float64], cash: float) -> tuple[flo
     return mean, squares, losses, worst
 
 
-equity_moments = numba.njit(cache=True, nogil=True, error_model="numpy")(equity_moments_python)
+def compiled(function: Any) -> Any:
+    """Compile a kernel, cached on disk wherever a folder for the cache can be written."""
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+equity_moments = compiled(equity_moments_python)

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from backtest.engines.book import (
@@ -136,6 +137,9 @@ def desk_of(market: Market, plan: Plan, venue: Venue, tables: Tables, record: bo
     instruments = [venue.instrument(symbol) for symbol in market.symbols]
     book = new_book([i.lot for i in instruments], [i.minimum_notional for i in instruments], tables.first)
     entries, resizes = int(np.count_nonzero(plan.kind == ENTER)), int(np.count_nonzero(plan.kind == RESIZE))
-    journal = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
+    journal: Any = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
     rules, rows = rules_of(venue, plan, record), rows_of(market, plan)
-    return Desk(rules[0], tables.tiers, rows, new_account(venue.cash)[0], book, *journal, np.zeros(9))
+    account, totals = new_account(venue.cash), np.zeros(9)
+    if numba.config.DISABLE_JIT:  # stepped through in Python, where only these give their fields as attributes
+        rules, rows, account, book, *journal = (a.view(np.recarray) for a in (rules, rows, account, book, *journal))
+    return Desk(rules[0], tables.tiers, rows, account[0], book, *journal, totals)

@@ -1,7 +1,6 @@
 """Compile the kernels, and keep what was compiled in a cache that knows every file of the engine."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +44,8 @@ def compiled_entry(function: F) -> F:
     if not before:
         numba.config.CACHE_DIR = str(user_cache_path("levelbreak", appauthor=False) / source_digest())
     try:
-        return numba.njit(**OPTIONS, cache=not os.environ.get("NUMBA_DISABLE_JIT"))(function)
+        return numba.njit(**OPTIONS, cache=not numba.config.DISABLE_JIT)(function)
+    except RuntimeError:  # no folder for a cache can be written, so every process compiles anew
+        return numba.njit(**OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = before

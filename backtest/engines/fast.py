@@ -163,7 +163,7 @@ def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -
         "tiers_before_their_date": tables.early,
         "assumed_tiers": tables.assumed,
         "slippage_is_a_constant": int(result.venue.slippage > 0),
-        "gaps_filled": sum(series.gaps for series in market.passport.series if series.name.endswith(".bars")),
+        "gaps_filled": sum(series.filled for series in market.passport.series),
     }
     for series in market.passport.series:
         if series.origin in ("proxy", "assumed"):

@@ -5,6 +5,7 @@ A walk jumps from trade to trade through arrays that do not fit the cache; waiti
 
 from typing import Any
 
+import numba
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
@@ -31,3 +32,11 @@ def prefetch(typing_context: Any, array: Any, i: Any, j: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp), call
+
+
+def fetch_nothing(array: Any, i: int, j: int) -> None:
+    """Stand in where the kernels are stepped through in Python: there is nothing to ask for."""
+
+
+if numba.config.DISABLE_JIT:
+    prefetch = fetch_nothing

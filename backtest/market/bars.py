@@ -78,7 +78,8 @@ def load_bars(sources: Sources, symbol: str, source: Source, span: Span, gaps: G
         findings.append(Finding(f"{label} stands in from {source.proxy}.", fatal=False))
     notes = read.findings + sift(read.source, findings)
     missing = missing_bars(kept, span.interval)
-    return Loaded(kept, certify(f"{symbol}.{kind}", source.origin, kept, notes, missing, span.interval), gaps)
+    line = certify(f"{symbol}.{kind}", source.origin, kept, notes, missing, span.interval)
+    return Loaded(kept, replace(line, filled=missing if gaps == "forward_fill" else 0), gaps)
 
 
 def load_mark(sources: Sources, symbol: str, source: Source, span: Span) -> Loaded:

@@ -20,7 +20,8 @@ GRADE_MEANING = {
 class Series:
     """One series: `name` is "SYMBOL.bars", "SYMBOL.funding", "SYMBOL.open_interest", "vix", ...; span in ns UTC.
 
-    findings are sentences for the reader; sha256 is of the series as loaded; rows counts its values.
+    findings are sentences for the reader; sha256 is of the series as loaded; rows counts its values; gaps counts what is missing
+    in it, filled those of them that were filled with the value before.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Series:
     gaps: int = 0
     sha256: str = ""
     findings: tuple[str, ...] = ()
+    filled: int = 0
 
 
 @dataclass(frozen=True)
