@@ -31,7 +31,7 @@ def panel_of(market: Market) -> Panel:
     mark = last
     if market.mark is not None:
         own = (market.mark.open, market.mark.high, market.mark.low, market.mark.close)
-        mark = tuple(frozen_array(np.where(np.isnan(m), p, m), np.float64) for m, p in zip(own, last, strict=True))  # type: ignore[assignment]
+        mark = tuple(frozen_array(np.where(np.isnan(m), p, m), np.float64) for m, p in zip(own, last, strict=True))
     return Panel(time, market.interval, bool(regular), *last, *mark)
 
 
@@ -137,9 +137,9 @@ def desk_of(market: Market, plan: Plan, venue: Venue, tables: Tables, record: bo
     instruments = [venue.instrument(symbol) for symbol in market.symbols]
     book = new_book([i.lot for i in instruments], [i.minimum_notional for i in instruments], tables.first)
     entries, resizes = int(np.count_nonzero(plan.kind == ENTER)), int(np.count_nonzero(plan.kind == RESIZE))
-    journal: Any = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
-    rules, rows = rules_of(venue, plan, record), rows_of(market, plan)
-    account, totals = new_account(venue.cash), np.zeros(9)
+    journal = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
+    records = (rules_of(venue, plan, record), rows_of(market, plan), new_account(venue.cash), book, *journal)
     if numba.config.DISABLE_JIT:  # stepped through in Python, where only these give their fields as attributes
-        rules, rows, account, book, *journal = (a.view(np.recarray) for a in (rules, rows, account, book, *journal))
-    return Desk(rules[0], tables.tiers, rows, account[0], book, *journal, totals)
+        records = tuple(array.view(np.recarray) for array in records)
+    rules, rows, account, book, ledger, trades, rejections, changes = records
+    return Desk(rules[0], tables.tiers, rows, account[0], book, ledger, trades, rejections, changes, totals=np.zeros(9))
