@@ -28,11 +28,7 @@ def panel_of(market: Market) -> Panel:
     time = market.time
     regular = len(market) > 0 and int(time[-1] - time[0]) == (len(market) - 1) * market.interval
     last = (market.open, market.high, market.low, market.close)
-    mark = last
-    if market.mark is not None:
-        own = (market.mark.open, market.mark.high, market.mark.low, market.mark.close)
-        mark = tuple(frozen_array(np.where(np.isnan(m), p, m), np.float64) for m, p in zip(own, last, strict=True))
-    return Panel(time, market.interval, bool(regular), *last, *mark)
+    return Panel(time, market.interval, bool(regular), *last, *market.mark_or_last)
 
 
 def stamps_of(market: Market) -> Stamps:

@@ -260,6 +260,17 @@ class Market:
         )
 
     @cached_property
+    def mark_or_last(self) -> tuple[Float, Float, Float, Float]:
+        """Open, high, low and close (n, m) each, of the mark where there is one, of the last price elsewhere."""
+        last = (self.open, self.high, self.low, self.close)
+        if self.mark is None:
+            return last
+        own = (self.mark.open, self.mark.high, self.mark.low, self.mark.close)
+        filled = [np.where(np.isnan(m), p, m) for m, p in zip(own, last, strict=True)]
+        first, second, third, fourth = (frozen_array(values, np.float64) for values in filled)
+        return first, second, third, fourth
+
+    @cached_property
     def has_halts(self) -> bool:
         """Whether a symbol is without prices in any bar."""
         return bool(np.isnan(self.open).any())
