@@ -82,10 +82,11 @@ def load_venue(name_or_path: str, **account: Any) -> Venue:
     path = find(name_or_path)
     settings = checked_account(account)
     try:
-        return replace(make_venue(path.stem, parsed(path)), **settings)
+        venue = make_venue(path.stem, parsed(path))
     except VenueError as error:
         said = str(error)
         raise VenueError(said if said.startswith(path.name) else f"{path.name}: {said}") from None
+    return replace(venue, **settings)
 
 
 def check_leverage(venue: Venue, symbols: Iterable[str]) -> None:
