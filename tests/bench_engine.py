@@ -6,7 +6,8 @@
 The work is the reference strategy: support is the lowest low of the previous bars; a close below it sells short at the next open;
 out on a close above the entry's support, at a stop or at a target. Ours runs it with full accounting (funding every 8 hours,
 isolated margin, dated tiers, brackets). The peer's `from_signals` can't hold the support of the open trade, has no funding and no
-margin, and so does less. Rounds are interleaved, one thread, warm; a ratio is that of the medians of one run.
+margin, and so does less; it is asked for those of our figures that it knows. Rounds are interleaved, one thread, warm; a ratio is
+that of the medians of one run.
 """
 
 import argparse
@@ -80,7 +81,8 @@ def once(frame, entries, exits, stop, target):
     pf = vbt.Portfolio.from_signals(frame.close, short_entries=entries, short_exits=exits, open=frame.open, high=frame.high,
         low=frame.low, sl_stop=stop, tp_stop=target, fees=0.0005, freq="h", init_cash=10_000.0, engine="rust")
     found = (pf.total_return(), pf.annualized_return(), pf.sharpe_ratio(), pf.sortino_ratio(), pf.max_drawdown(), pf.calmar_ratio(),
-        pf.trades.count(), pf.trades.win_rate())
+        pf.trades.count(), pf.trades.win_rate(), pf.position_coverage(), pf.orders.fees.sum(), pf.annualized_volatility(),
+        pf.trades.open.count(), pf.final_value())
     return int(found[6])
 trades = {bars: once(*case) for bars, case in cases.items()}
 print(json.dumps({"version": vbt.__version__, "trades": trades}), flush=True)

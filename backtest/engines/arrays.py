@@ -1,5 +1,6 @@
 """A market, a plan and a venue as the arrays that the kernels take."""
 
+import math
 from typing import Any, NamedTuple
 
 import numba
@@ -107,25 +108,28 @@ def tables_of(market: Market, venue: Venue, start: int) -> Tables:
 
 def tiers_of(tables: list[TierTable], closing_fee: float) -> Float:
     """Return (tables, tiers, 4) floors, rates (with the closing fee), amounts and highest leverages; missing tiers never start."""
-    tiers = np.zeros((len(tables), max(len(t.floors) for t in tables), 4))
-    tiers[:, :, 0] = np.inf
-    for row, table in zip(tiers, tables, strict=True):
-        k = len(table.floors)
-        rates = np.array(table.mmr) + closing_fee
-        row[:k, 0], row[:k, 1], row[:k, 3] = table.floors, rates, table.max_leverage
-        row[1:k, 2] = np.cumsum(np.array(table.floors[1:]) * np.diff(rates))
-    return tiers
+    width = max(len(t.floors) for t in tables)
+    return np.array([padded(table, width, closing_fee) for table in tables])
+
+
+def padded(table: TierTable, width: int, closing_fee: float) -> list[tuple[float, float, float, float]]:
+    """The rows of one table, cum_k = cum_{k-1} + floor_k*(mmr_k - mmr_{k-1}), and rows that never start up to the width."""
+    rows, amount, before = [], 0.0, 0.0
+    for floor, rate, leverage in zip(table.floors, table.mmr, table.max_leverage, strict=True):
+        rate += closing_fee
+        amount += floor * (rate - before)
+        before = rate
+        rows.append((floor, rate, amount, leverage))
+    return rows + [(math.inf, 0.0, 0.0, 0.0)] * (width - len(rows))
 
 
 def rules_of(venue: Venue, plan: Plan, record: bool) -> Any:
     """Return the venue's numbers as one record; `late_trail`: a trail may be set long after the entry."""
-    rules = np.zeros(1, RULES)
-    for name in ("cash", "maker", "taker", "slippage", "liquidation_fee", "leverage"):
-        rules[name] = getattr(venue, name)
-    rules["isolated"], rules["entry_based"] = venue.margin_mode == "isolated", venue.maintenance == "entry"
-    rules["best"], rules["fine"], rules["record"] = venue.intrabar == "best", venue.intrabar == "fine", record
-    rules["late_trail"] = plan.trails_late
-    return rules
+    figures = (venue.cash, venue.maker, venue.taker, venue.slippage, venue.liquidation_fee, venue.leverage)
+    margin = (venue.margin_mode == "isolated", venue.maintenance == "entry")
+    return np.array(
+        [(*figures, *margin, venue.intrabar == "best", venue.intrabar == "fine", record, plan.trails_late)], RULES
+    )
 
 
 def desk_of(market: Market, plan: Plan, venue: Venue, tables: Tables, record: bool) -> Desk:

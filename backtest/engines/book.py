@@ -126,22 +126,25 @@ class Desk(NamedTuple):
     totals: Float
 
 
-def new_book(lots: list[float], minimums: list[float], first_tables: Int64) -> Any:
-    """Return the positions of a flat account; every price that is not known yet is NaN."""
-    book = np.zeros(len(lots), POSITION)
+def blank_position() -> Any:
+    """Return one flat position; every price that is not known yet is NaN."""
+    blank = np.zeros(1, POSITION)
+    unknown = ("last_close", "liquidation", "stop", "close_stop", "target", "old_target", "trail")
     for name in POSITION.names or ():
-        if name.startswith(("pending_", "mark_")) or name in (
-            "last_close",
-            "liquidation",
-            "stop",
-            "close_stop",
-            "target",
-        ):
-            book[name] = np.nan
+        if name.startswith(("pending_", "mark_")) or name in unknown:
+            blank[name] = np.nan
     for name in ("order", "pending", "exit_row", "enter_row", "event", "other_event"):
-        book[name] = NOTHING
-    book["old_target"] = book["trail"] = np.nan
-    book["out_bar"] = NEVER
+        blank[name] = NOTHING
+    blank["out_bar"] = NEVER
+    return blank
+
+
+BLANK = blank_position()
+
+
+def new_book(lots: list[float], minimums: list[float], first_tables: Int64) -> Any:
+    """Return the positions of a flat account."""
+    book = BLANK.repeat(len(lots))
     book["lot"], book["minimum"], book["table"] = lots, minimums, first_tables
     return book
 

@@ -53,7 +53,7 @@ def score(market: Market, plan: Plan, venue: Venue) -> Score:
 
 def score_of(market: Market, venue: Venue, desk: Desk, start: int) -> Score:
     """Take the sums off the desk."""
-    a = {name: value.item() for name, value in zip(ACCOUNT.names or (), desk.account, strict=True)}
+    a = dict(zip(ACCOUNT.names or (), desk.account.item(), strict=True))
     mean = a["sum"] / a["bars"]
     return Score(
         start=int(market.time[start]),

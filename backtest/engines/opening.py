@@ -40,6 +40,7 @@ from backtest.engines.fills import (
     trigger_price,
 )
 from backtest.engines.margin import in_breach, posted_margin, refresh, side_of, trades, value_at_open
+from backtest.engines.prefetch import prefetch
 
 
 @compiled
@@ -65,10 +66,13 @@ def settle(d: Desk, stamps: Stamps, k: int) -> None:
 def settle_until_open(d: Desk, stamps: Stamps) -> None:
     """Step 1: settle every stamp up to the bar's open on the positions carried into it."""
     account = d.account
-    while account.held == 0 and account.next_stamp + 16 < stamps.time.size:
-        if stamps.time[account.next_stamp + 16] > account.time:
-            break
-        account.next_stamp += 16
+    if account.held == 0:
+        while account.next_stamp + 16 < stamps.time.size and stamps.time[account.next_stamp + 16] <= account.time:
+            account.next_stamp += 16
+        for ahead in (8, 16):
+            prefetch(stamps.symbol, account.next_stamp + ahead, 0)
+            prefetch(stamps.rate, account.next_stamp + ahead, 0)
+            prefetch(stamps.mark, account.next_stamp + ahead, 0)
     while account.next_stamp < stamps.time.size and stamps.time[account.next_stamp] <= account.time:
         if d.book[stamps.symbol[account.next_stamp]].quantity != 0.0:
             settle(d, stamps, account.next_stamp)

@@ -17,12 +17,13 @@ ir = cgutils.ir
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing_context: Any, array: Any, i: Any, j: Any) -> Any:
-    """Bring array[i, j] into the cache; nothing is read, so an index beyond the end does no harm."""
+    """Bring array[i, j] (array[i] of one dimension) into the cache; nothing is read, so an index beyond the end does no harm."""
 
     def call(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         view = make_array(signature.args[0])(context, builder, arguments[0])
         strides = cgutils.unpack_tuple(builder, view.strides)
-        offset = builder.add(builder.mul(arguments[1], strides[0]), builder.mul(arguments[2], strides[1]))
+        steps = [builder.mul(index, stride) for index, stride in zip(arguments[1:], strides, strict=False)]
+        offset = steps[0] if len(steps) == 1 else builder.add(*steps)
         address = builder.add(builder.ptrtoint(view.data, offset.type), offset)
         byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])

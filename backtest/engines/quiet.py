@@ -209,7 +209,6 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
     switch = switches[d.account.next_switch, 0] if d.account.next_switch < switches.shape[0] else NEVER
     end = min(panel.time.size, next_row_bar(d, j), d.book[j].out_bar, switch)
     quiet_band(d, j, band)
-    fetch_stretch(panel, i, j)
     while i < end:
         k = next_stamp(d, stamps, j)
         due = bar_of(panel, stamps.time[k]) if k < stamps.time.size else NEVER
