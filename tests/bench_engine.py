@@ -6,8 +6,8 @@
 The work is the reference strategy: support is the lowest low of the previous bars; a close below it sells short at the next open;
 out on a close above the entry's support, at a stop or at a target. Ours runs it with full accounting (funding every 8 hours,
 isolated margin, dated tiers, brackets). The peer's `from_signals` can't hold the support of the open trade, has no funding and no
-margin, and so does less; it is asked for those of our figures that it knows. Rounds are interleaved, one thread, warm; a ratio is
-that of the medians of one run.
+margin, and so does less; it is timed twice, asked for those of our figures that it knows and asked for its own `stats()`. Rounds are
+interleaved, one thread, warm; the two ratios are those of the medians of one run, in that order.
 """
 
 import argparse
@@ -77,18 +77,23 @@ for bars, (path, lookback, buffer, stop, target) in jobs.items():
     frame = pd.DataFrame({k: p[k] for k in ("open", "high", "low", "close")}, index=index)
     support = frame.low.rolling(lookback).min().shift(1)
     cases[bars] = (frame, frame.close < support * (1 - buffer), frame.close > support, stop, target)
-def once(frame, entries, exits, stop, target):
+def once(metrics, frame, entries, exits, stop, target):
     pf = vbt.Portfolio.from_signals(frame.close, short_entries=entries, short_exits=exits, open=frame.open, high=frame.high,
         low=frame.low, sl_stop=stop, tp_stop=target, fees=0.0005, freq="h", init_cash=10_000.0, engine="rust")
+    if metrics == "stats":
+        return pf.stats()
     found = (pf.total_return(), pf.annualized_return(), pf.sharpe_ratio(), pf.sortino_ratio(), pf.max_drawdown(), pf.calmar_ratio(),
         pf.trades.count(), pf.trades.win_rate(), pf.position_coverage(), pf.orders.fees.sum(), pf.annualized_volatility(),
         pf.trades.open.count(), pf.final_value())
     return int(found[6])
-trades = {bars: once(*case) for bars, case in cases.items()}
+trades = {bars: once("figures", *case) for bars, case in cases.items()}
+for case in cases.values():
+    once("stats", *case)
 print(json.dumps({"version": vbt.__version__, "trades": trades}), flush=True)
 for line in sys.stdin:
+    bars, metrics = line.split()
     t = time.perf_counter()
-    once(*cases[line.strip()])
+    once(metrics, *cases[bars])
     print(time.perf_counter() - t, flush=True)
 """
 
@@ -113,10 +118,10 @@ class Peer:
             raise SystemExit("the peer stopped; see its message above")
         return line
 
-    def seconds(self, bars: int) -> float:
-        """One warm run with metrics."""
+    def seconds(self, bars: int, metrics: str) -> float:
+        """One warm run, with those of our figures that it knows, or with its own table of metrics ("stats")."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{bars}\n")
+        self.process.stdin.write(f"{bars} {metrics}\n")
         self.process.stdin.flush()
         return float(self.answer())
 
@@ -145,20 +150,26 @@ def rounds_of(bars: int, lookback: int, prices: dict[str, np.ndarray], peer: Pee
         "full": lambda: analyze(execute(market, plan, venue)),
         "summary": lambda: figures(score(market, plan, venue)),
     }
-    found: dict[str, list[float]] = {"full": [], "summary": [], "peer": []}
+    found: dict[str, list[float]] = {"full": [], "summary": [], "figures": [], "stats": []}
     for _ in range(rounds):
         for name, work in forms.items():
             work()
             found[name].append(seconds(work, 5))
         if peer:
-            found["peer"].append(min(peer.seconds(bars) for _ in range(2)))
+            for metrics in ("figures", "stats"):
+                found[metrics].append(min(peer.seconds(bars, metrics) for _ in range(2)))
     print(f"\n{bars:,} bars, lookback {lookback}: {len(plan):,} rows, {summary.trades:,} trades,", end=" ")
     print(f"{len(result.ledger):,} ledger rows, {summary.exposure:.0%} of the bars in a position")
     for name, values in found.items():
         if values:
             middle, fastest = statistics.median(values), min(values)
-            ratio = f"{statistics.median(found['peer']) / middle:6.1f}x the peer" if peer and name != "peer" else ""
-            label = "vectorbt from_signals" if name == "peer" else name
+            label = {"figures": "vectorbt, our figures", "stats": "vectorbt, its stats()"}.get(name, name)
+            ratio = (
+                " and ".join(f"{statistics.median(found[p]) / middle:.1f}x" for p in ("figures", "stats"))
+                if peer
+                else ""
+            )
+            ratio = "" if name in ("figures", "stats") else ratio
             each = f"{middle / bars * 1e9:7.2f} ns a bar (fastest {fastest / bars * 1e9:.2f})"
             print(f"  {label:22} {middle * 1e3:9.3f} ms  {each}  {ratio}")
 
