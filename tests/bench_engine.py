@@ -6,8 +6,8 @@
 The work is the reference strategy: support is the lowest low of the previous bars; a close below it sells short at the next open;
 out on a close above the entry's support, at a stop or at a target. Ours runs it with full accounting (funding every 8 hours,
 isolated margin, dated tiers, brackets). The peer's `from_signals` can't hold the support of the open trade, has no funding and no
-margin, and so does less; it is timed twice, asked for those of our figures that it knows and asked for its own `stats()`. Rounds are
-interleaved, one thread, warm; the two ratios are those of the medians of one run, in that order.
+margin, and so does less; it is timed twice, asked for those of our figures that it knows and asked for its own `stats()`. Rounds
+are interleaved, one thread, warm; the two ratios are those of the medians of one run, in that order.
 """
 
 import argparse
