@@ -58,6 +58,30 @@ Results = Annotated[
     typer.Option("--results", metavar="DIR", help="Folder of runs; else $BACKTEST_RESULTS, else ./results."),
 ]
 
+MarketName = Annotated[
+    str | None,
+    typer.Option("--market", "-m", help="A declared market's name, or a TOML file; else deleveraging-2026."),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter, e.g. levels=75000,70000; repeatable."),
+]
+VenueName = Annotated[str | None, typer.Option("--venue", help="A venue's name, or a TOML file; else binance-usdm.")]
+Cash = Annotated[float | None, typer.Option("--cash", help="Wallet at the start, quote units.")]
+Leverage = Annotated[float | None, typer.Option("--leverage", help="The venue's leverage setting (not the exposure).")]
+Margin = Annotated[Literal["isolated", "cross"] | None, typer.Option("--margin", help="Margin mode.")]
+Intrabar = Annotated[
+    Literal["worst", "best", "fine"] | None,
+    typer.Option("--intrabar", help="Which of two events inside a bar comes first."),
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of a simulated market.")]
+AssumeFunding = Annotated[
+    float | None,
+    typer.Option(
+        "--assume-funding", metavar="RATE", help="Rate for missing funding stamps, a fraction; flagged in the result."
+    ),
+]
+
 
 def show_version(wanted: bool) -> None:
     if wanted:
@@ -85,43 +109,41 @@ def run(
         list[str] | None,
         typer.Argument(help="Names or paths of strategies; without one, every strategy there is.", show_default=False),
     ] = None,
-    market: Annotated[
+    market: MarketName = None,
+    set_: Parameters = None,
+    venue: VenueName = None,
+    cash: Cash = None,
+    leverage: Leverage = None,
+    margin: Margin = None,
+    intrabar: Intrabar = None,
+    engine: Annotated[
         str | None,
-        typer.Option("--market", "-m", help="A declared market's name, or a TOML file; else deleveraging-2026."),
+        typer.Option(metavar="NAME", help="fast or backtrader; else fast, for strategies of backtrader backtrader."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A parameter, e.g. levels=75000,70000; repeatable."),
-    ] = None,
-    venue: Annotated[str | None, typer.Option(help="A venue's name, or a TOML file; else binance-usdm.")] = None,
-    cash: Annotated[float | None, typer.Option(help="Wallet at the start, quote units.")] = None,
-    leverage: Annotated[float | None, typer.Option(help="The venue's leverage setting (not the exposure).")] = None,
-    margin: Annotated[Literal["isolated", "cross"] | None, typer.Option(help="Margin mode.")] = None,
-    intrabar: Annotated[
-        Literal["worst", "best", "fine"] | None, typer.Option(help="Which of two events inside a bar comes first.")
-    ] = None,
-    engine: Annotated[str, typer.Option(help="The engine.")] = "fast",
-    seed: Annotated[int | None, typer.Option(help="Seed of a simulated market.")] = None,
-    assume_funding: Annotated[
-        float | None,
-        typer.Option(metavar="RATE", help="Rate for missing funding stamps, a fraction; flagged in the result."),
-    ] = None,
+    seed: Seed = None,
+    assume_funding: AssumeFunding = None,
     results: Results = None,
     json: Json = False,
 ) -> None:
     """Run strategies on a market, print what came of it, and write a folder for each run."""
-    from backtest.model.config import DEFAULT_MARKET, DEFAULT_VENUE, RunConfig
     from backtest.plugins import strategy_names
     from backtest.runner import run_many
 
     names = list(dict.fromkeys(strategy or strategy_names()))
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
-    given = tuple((name, value) for name, value in account.items() if value is not None)
-    base = RunConfig("", market or DEFAULT_MARKET, (), venue or DEFAULT_VENUE, given, engine, seed, assume_funding)
+    base = base_config(market, venue, account, engine=engine, seed=seed, assume_funding=assume_funding)
     configs = configurations(names, assignments(set_ or []), base)
     with progress_bar(len(configs)) as advance:
         outcomes = run_many(configs, advance)
     report(names, outcomes, results, json)
+
+
+def base_config(market: str | None, venue: str | None, account: dict[str, Any], **settings: Any) -> "RunConfig":
+    """Return the configuration that the options give, still without a strategy."""
+    from backtest.model.config import DEFAULT_MARKET, DEFAULT_VENUE, RunConfig
+
+    given = tuple((name, value) for name, value in account.items() if value is not None)
+    return RunConfig("", market or DEFAULT_MARKET, (), venue or DEFAULT_VENUE, given, **settings)
 
 
 def assignments(texts: Sequence[str]) -> dict[str, str]:
@@ -199,6 +221,41 @@ def progress_bar(runs: int) -> Any:
     from backtest.report.progress import progress
 
     return progress(runs)
+
+
+# --- check -------------------------------------------------------------------------------------------------------
+
+
+@app.command(short_help="Check a strategy: do both engines agree about its plan?")
+def check(
+    strategy: Annotated[str, typer.Argument(help="A strategy's name or path.", show_default=False)],
+    engines: Annotated[
+        bool, typer.Option("--engines", help="Run its plan on both engines and compare; so far the only check.")
+    ] = False,
+    market: MarketName = None,
+    set_: Parameters = None,
+    venue: VenueName = None,
+    cash: Cash = None,
+    leverage: Leverage = None,
+    margin: Margin = None,
+    intrabar: Intrabar = None,
+    seed: Seed = None,
+    assume_funding: AssumeFunding = None,
+    json: Json = False,
+) -> None:
+    """Run a strategy's plan on both engines and print the first difference, if any; exit with 1 where they differ."""
+    from dataclasses import replace
+
+    from backtest.checks import compare_engines
+    from backtest.report.checks import print_comparison
+
+    # Without the name of a check all of them are meant; there is one.
+    account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
+    base = base_config(market, venue, account, seed=seed, assume_funding=assume_funding)
+    found = compare_engines(replace(base, strategy=strategy, parameters=tuple(assignments(set_ or []).items())))
+    print_json(found.to_dict()) if json else print_comparison(found.to_dict(), terminal())
+    if not found.agrees:
+        raise typer.Exit(1)
 
 
 # --- what there is -----------------------------------------------------------------------------------------------

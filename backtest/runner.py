@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from backtest.engines import get_engine
-from backtest.errors import ConfigError, LevelbreakError, did_you_mean
+from backtest.engines import check_engine, get_engine, get_native_engine
+from backtest.errors import ConfigError, LevelbreakError, StrategyError, did_you_mean
 from backtest.market import load_market
-from backtest.model import Market, Result, RunConfig
-from backtest.plugins import load_strategy, make_plan
+from backtest.model import Market, Result, RunConfig, Venue
+from backtest.plugins import BacktraderStrategy, load_strategy, make_plan
 from backtest.venues import check_leverage, load_venue
 
-__all__ = ["configure", "run", "run_many", "run_on"]
+__all__ = ["configure", "market_of", "parameters_of", "run", "run_many", "run_on", "venue_of"]
 
 SETTINGS = tuple(f.name for f in fields(RunConfig) if f.name not in ("strategy", "parameters", "account"))
 ACCOUNT = ("cash", "leverage", "margin_mode", "intrabar", "slippage", "maker", "taker")
@@ -35,12 +35,30 @@ def run(config: RunConfig | str, **changes: Any) -> Result:
 def run_on(market: Market, config: RunConfig) -> Result:
     """Run a configuration on a market already loaded; the result carries the configuration with every parameter."""
     strategy = load_strategy(config.strategy, dict(config.parameters))
-    plan = make_plan(strategy, market)
-    venue = load_venue(config.venue, **dict(config.account))
-    check_leverage(venue, market.symbols)
-    execute = get_engine(config.engine)
-    result = execute(market, plan, venue)
-    return replace(result, config=replace(config, parameters=parameters_of(strategy, config)), market_name=market.name)
+    engine = engine_of(strategy, config)
+    if isinstance(strategy, BacktraderStrategy):
+        venue = venue_of(config, market)
+        result = get_native_engine()(market, strategy.cls, strategy.parameters, venue, name=strategy.name)
+    else:
+        plan = make_plan(strategy, market)
+        venue = venue_of(config, market)
+        result = get_engine(engine)(market, plan, venue)
+    complete = replace(config, engine=engine, parameters=parameters_of(strategy, config))
+    return replace(result, config=complete, market_name=market.name)
+
+
+def engine_of(strategy: Any, config: RunConfig) -> str:
+    """Return the engine that the configuration names, else the one that suits the strategy."""
+    if config.engine is not None:
+        check_engine(config.engine)
+    if not isinstance(strategy, BacktraderStrategy):
+        return config.engine or "fast"
+    if config.engine not in (None, "backtrader"):
+        raise StrategyError(
+            f"{strategy.name} is a strategy of backtrader, which the engine {config.engine!r} can't run; "
+            "leave the engine out, or choose 'backtrader'."
+        )
+    return "backtrader"
 
 
 def run_many(configs: Iterable[RunConfig], progress: Progress | None = None) -> list[Result | LevelbreakError]:
@@ -74,7 +92,15 @@ def shared_market(config: RunConfig, markets: dict[tuple[object, ...], Market | 
 
 
 def market_of(config: RunConfig) -> Market:
+    """Return the configuration's market."""
     return load_market(config.market, seed=config.seed, assume_funding=config.assume_funding)
+
+
+def venue_of(config: RunConfig, market: Market) -> Venue:
+    """Return the configuration's venue with its account, checked against the market's symbols."""
+    venue = load_venue(config.venue, **dict(config.account))
+    check_leverage(venue, market.symbols)
+    return venue
 
 
 def configure(config: RunConfig | str | os.PathLike[str], **changes: Any) -> RunConfig:
@@ -106,9 +132,12 @@ def merged(pairs: tuple[tuple[str, Any], ...], changes: Any, name: str) -> tuple
 
 def parameters_of(strategy: Any, config: RunConfig) -> tuple[tuple[str, Any], ...]:
     """Return every parameter of the strategy, defaults included; None as "none", as on the command line."""
-    if not is_dataclass(strategy):
+    if isinstance(strategy, BacktraderStrategy):
+        values = {name: plain(value) for name, value in strategy.settings.items()}
+    elif is_dataclass(strategy):
+        values = {f.name: plain(getattr(strategy, f.name)) for f in fields(strategy) if f.init}
+    else:
         return config.parameters
-    values = {f.name: plain(getattr(strategy, f.name)) for f in fields(strategy) if f.init}
     return tuple((name, "none" if value is None else value) for name, value in values.items())
 
 

@@ -280,7 +280,7 @@ def random_table(rng: np.random.Generator, date: int, cash: float, leverage: flo
     floors = (0.0, *(cash * np.cumsum(rng.choice([0.5, 1.0, 3.0, 10.0], size=k - 1))).tolist())
     first = float(rng.choice([0.0, 0.004, 0.01, 0.05]))
     # No rate is 1/leverage to the last bit: an entry that is liquidated exactly at its own fill would hang on rounding.
-    mmr = tuple((first * 0.9991 + np.cumsum(rng.choice([0.0, 0.005, 0.03], size=k))).tolist())
+    mmr = tuple((0.9991 * (first + np.cumsum(rng.choice([0.0, 0.005, 0.03], size=k)))).tolist())
     highest = 125.0 if chance(rng, 0.8) or math.isinf(leverage) else 20.0
     if math.isinf(leverage) and chance(rng, 0.8):
         highest = math.inf

@@ -917,3 +917,35 @@ case(
     venue(intrabar="fine"),
     ledger=[("funding", -10.0)],
 )
+# the second half of bar 1 is a halt in the finer bars only: 50 bought at 100 count at the last close, 100
+case(
+    "a halt in the finer bars only counts at the last finer close",
+    market([F] * 4, fine=market([F, F, F, HALT, F, F, F, F], step=0.5)),
+    long("A", at=[0], exposure=5),
+    venue(intrabar="fine"),
+    equity=[1000.0, 1000.0, 1000.0, 1000.0],
+    wallet=1000.0,
+    trades=[trade("open", quantity=50.0, exit_price=100.0)],
+)
+# M = 500; at 1% P* = (500 - 5000)/(50*(0.01 - 1)) = 90.909, from hour 3.5 on at 5% (500 - 5000)/(50*(0.05 - 1)) = 94.737 > 94
+tables = tuple(
+    TierTable(name, at(hour), "by hand", (0.0,), (rate,), (125.0,))
+    for name, hour, rate in (("old", 0, 0.01), ("new", 3.5, 0.05))
+)
+case(
+    "a tier table dated inside the last bar is in force in its finer bars",
+    market([F] * 3 + [(100, 100, 94, 94)], fine=market([F] * 7 + [(100, 100, 94, 94)], step=0.5)),
+    long("A", at=[0], exposure=5),
+    venue(Instrument(0.001, 0.0, tables), margin_mode="isolated", intrabar="fine"),
+    wallet=500.0,
+    trades=[trade("liquidation", exit_price=90.0, pnl=-500.0)],
+)
+# without the finer bars the last bar began under the old table
+case(
+    "a tier table dated inside a bar is not in force before the next one",
+    market([F] * 3 + [(100, 100, 94, 94)]),
+    long("A", at=[0], exposure=5),
+    venue(Instrument(0.001, 0.0, tables), margin_mode="isolated"),
+    equity=[1000.0, 1000.0, 1000.0, 700.0],
+    trades=[trade("open")],
+)

@@ -126,6 +126,13 @@ def test_of_several_strategies_each_takes_the_parameters_it_has(here):
     assert done.stderr == "error: None of the strategies has a parameter 'levls'. Did you mean 'levels'?\n"
 
 
+@pytest.mark.parametrize(("options", "engine"), [((), "fast"), (("--engine", "backtrader"), "backtrader")])
+def test_the_run_says_which_engine_ran(here, options, engine):
+    folder = Path(json.loads(call("run", "idle", *options, "--json").stdout)["runs"][0]["folder"])
+    assert f'engine = "{engine}"' in (folder / "config.toml").read_text()
+    assert f"engine {engine}" in " ".join(call("show", "last").stdout.split())
+
+
 def test_a_strategy_named_twice_runs_once(here):
     assert len(json.loads(call("run", "idle", "idle", "--json").stdout)["runs"]) == 1
 
@@ -143,6 +150,8 @@ def test_a_strategy_named_twice_runs_once(here):
         (("--cash", "-5"), "`cash` must be above 0, got -5.0"),
         (("idle", "--leverage", "1000"), "`leverage` 1000 is more than binance-usdm allows"),
         (("idle", "--venue", "binance-usd"), "Did you mean 'binance-usdm'?"),
+        (("idle", "--engine", "fsat"), "No engine named 'fsat'. Did you mean 'fast'?"),
+        (("--engine", "backtrade"), "No engine named 'backtrade'. Did you mean 'backtrader'?"),
         (("idle", "./nothing.py"), "There is no strategy file ./nothing.py"),
     ],
 )
@@ -323,8 +332,9 @@ def test_venues(here):
     assert found[DEFAULT_VENUE]["cash"] > 0
 
 
-def test_the_help_names_the_defaults_that_are_in_force():
-    text = "".join(call("run", "--help").stdout.split())
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_the_help_names_the_defaults_that_are_in_force(command):
+    text = "".join(call(command, "--help").stdout.split())
     assert f"else{DEFAULT_MARKET}." in text
     assert f"else{DEFAULT_VENUE}." in text
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import Case, cases, random_case
+from cases_fine import fine_case
 from cases_quiet import quiet_case
 from cases_rare import rare_case
 from compare import as_oracle, differences
@@ -22,7 +23,7 @@ from backtest.errors import FundingHoleError
 from backtest.model import Result
 
 Maker = Callable[[int], Case]
-COUNTS: dict[Maker, int] = {random_case: 800, rare_case: 900, quiet_case: 300}
+COUNTS: dict[Maker, int] = {random_case: 700, rare_case: 800, quiet_case: 300, fine_case: 200}
 CHUNKS = 10
 FULL = 20
 

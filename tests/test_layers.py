@@ -28,17 +28,20 @@ LAYERS = {
     "analysis": "model levels errors",
     "catalogue": "model errors",
     "runner": "market plugins engines catalogue model venues errors",
+    "checks": "engines runner model plugins errors market venues",
     "report": "analysis catalogue model errors",
     "backtest": "market model runner venues",
-    "cli": "errors places model venues levels market engines plugins analysis catalogue runner report backtest",
+    "cli": "errors places model venues levels market engines plugins analysis catalogue runner checks report backtest",
 }
 ALLOWED = {part: set(others.split()) for part, others in LAYERS.items()}
-OPEN_TO_STRATEGIES = {"backtest", "levels", "signals"}, {"numpy", "pandas", "ta"}
+OPEN_TO_STRATEGIES = {"backtest", "levels", "signals"}, {"numpy", "pandas", "ta", "backtrader"}
 NETWORK = {
     "aiohttp", "asyncio", "ccxt", "curl_cffi", "ftplib", "http", "httpx", "imaplib", "requests", "smtplib", "socket",
     "ssl", "urllib", "urllib3", "websocket", "websockets", "xmlrpc", "yfinance",
 }  # fmt: skip
-HEAVY = {"numpy", "pandas", "numba", "pyarrow"}
+HEAVY = {"numpy", "pandas", "numba", "pyarrow", "backtrader"}
+ENGINE = PACKAGE / "engines" / "bt"
+STATED = PACKAGE / "engines" / "stated.py"  # what market and venue assume, said alike by both engines; no rule
 
 
 def imported(source: str, package: str = "backtest") -> set[str]:
@@ -153,6 +156,23 @@ def test_only_the_sources_of_markets_touch_the_network():
     assert guilty == set()
 
 
+def test_only_its_own_engine_imports_backtrader():
+    importers = {path for path in modules() if "backtrader" in outside(imported(path.read_text(encoding="utf-8")))}
+    assert importers
+    assert [inside(path) for path in importers if not path.is_relative_to(ENGINE)] == []
+
+
+@pytest.mark.parametrize("path", [*sorted(ENGINE.rglob("*.py")), STATED], ids=inside)
+def test_the_engine_of_backtrader_shares_no_rule_with_the_fast_one(path):
+    assert strangers(imported(path.read_text(encoding="utf-8"), dotted(path))) == set()
+
+
+def strangers(names: set[str]) -> set[str]:
+    """Return what the engine of backtrader may not import: all of ours but model, errors, itself and what a result states."""
+    ours = {n for n in names if n.split(".")[0] == "backtest" and part_of(n) not in ("model", "errors")}
+    return {n for n in ours if n != "backtest.engines.stated" and not n.startswith("backtest.engines.bt")}
+
+
 # --- the checks themselves -------------------------------------------------------------------------------------------
 
 
@@ -181,17 +201,31 @@ def test_a_third_party_import_is_found():
     assert outside(imported("import os, numpy.linalg\ndef f():\n    from scipy import stats")) == {"numpy", "scipy"}
 
 
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from backtest.engines.fills import settle", {"backtest.engines.fills"}),
+        ("from backtest.engines import get_engine", {"backtest.engines"}),
+        ("from .. import fast", {"backtest.engines.fast"}),
+        ("from backtest.venues.margin import maintenance", {"backtest.venues.margin"}),
+        ("from backtest.engines.bt.margin import P\nfrom .tape import Tape\nfrom backtest.model import Plan", set()),
+    ],
+)
+def test_an_import_of_the_other_engine_is_found(source, found):
+    assert strangers(imported(source, "backtest.engines.bt")) == found
+
+
 # --- what follows from the layers ------------------------------------------------------------------------------------
 
 
 def loaded_by(code: str) -> set[str]:
     """Return the names of the packages that a fresh interpreter has loaded after some code."""
-    report = "import sys\nprint('\\n' + '\\n'.join(sorted({m.split('.')[0] for m in sys.modules})))"
+    report = "import sys\nprint('loaded:', *sorted({m.split('.')[0] for m in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    return set(done.stdout.rpartition("loaded:")[2].split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["show", "-h"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["show", "-h"], ["check", "-h"], ["--version"]])
 def test_help_loads_nothing_heavy(arguments):
     code = f"from backtest.cli import app\ntry:\n    app({arguments!r})\nexcept SystemExit as e:\n    assert not e.code"
     assert loaded_by(code) & HEAVY == set()

@@ -20,7 +20,9 @@ FIGURES = {
 }  # fmt: skip
 FILES = ["config.toml", "equity.parquet", "ledger.parquet", "rejections.parquet", "summary.json", "trades.parquet"]
 UTC = "datetime64[ns, UTC]"
-SHIPPED = ("buy_and_hold", "donchian_break", "support_bounce", "support_break")
+SHIPPED = (
+    "buy_and_hold", "donchian_break", "ma_cross", "rsi_rebound", "support_bounce", "support_break", "support_pyramid",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -65,14 +67,14 @@ def test_the_folders_that_are_named_hold_the_files_that_are_named(everything):
     done, folder = everything
     named = re.findall(r"^  (results/\S+)$", done.stdout, re.MULTILINE)
     assert [Path(n).name.split("_deleveraging")[0] for n in named] == list(SHIPPED)
-    assert [sorted(p.name for p in (folder / n).iterdir()) for n in named] == [FILES] * 4
+    assert [sorted(p.name for p in (folder / n).iterdir()) for n in named] == [FILES] * len(SHIPPED)
     assert sorted(os.listdir(folder)) == ["results"]
 
 
 def test_every_shipped_strategy_trades_on_the_embedded_market_and_its_books_balance(everything):
     _, folder = everything
     runs = sorted(folder.glob("results/*"))
-    assert len(runs) == 4
+    assert len(runs) == len(SHIPPED)
     for path in runs:
         summary = json.loads((path / "summary.json").read_text())
         assert summary["metrics"]["trades"] >= 1, path.name
@@ -342,8 +344,8 @@ def test_a_strategy_of_ones_own_comes_before_the_shipped_one(here):
     _, trades, _, _ = tables(next((here / "results").iterdir()))
     assert trades.side.tolist() == ["short"]
     every = [s["name"] for s in document(call("strategies", "--json"))["strategies"]]
-    assert every == ["buy_and_hold", "donchian_break", "mine", "support_bounce", "support_break"]
-    assert len(document(call("run", "--json"))["runs"]) == 5
+    assert every == sorted((*SHIPPED, "mine"))
+    assert len(document(call("run", "--json"))["runs"]) == len(SHIPPED) + 1
 
 
 def test_a_strategy_by_its_path(here):

@@ -175,7 +175,7 @@ def test_one_text_is_one_class_so_that_strategies_compare_and_pickle():
 
 def test_a_file_without_a_strategy_says_what_is_needed():
     path = write("none.py", HEAD + "class _Hidden:\n" + PLAN)
-    needed = "a strategy is a frozen dataclass with a method `plan(self, market)`."
+    needed = "a strategy is a frozen dataclass with a method `plan(self, market)`, or a `backtrader.Strategy`."
     assert refusal(load_strategy, path) == f"none.py holds no strategy; {needed}"
     assert refusal(load_strategy, write("empty.py", "")) == f"empty.py holds no strategy; {needed}"
 
@@ -214,20 +214,6 @@ def test_a_class_that_can_change_is_refused(text, sentence):
 def test_a_named_class_without_a_plan_is_refused():
     path = write("x.py", HEAD + "@dataclass(frozen=True)\nclass A:\n    x: int = 1\n")
     assert refusal(load_strategy, f"{path}:A").startswith("A in x.py has no method `plan`; a strategy is a frozen")
-
-
-def test_a_backtrader_strategy_is_recognised(monkeypatch):
-    backtrader = type(sys)("backtrader")
-    backtrader.Strategy = type("Strategy", (), {"__module__": "backtrader.strategy"})
-    monkeypatch.setitem(sys.modules, "backtrader", backtrader)
-    path = write("bt_idea.py", "import backtrader as bt\nclass Idea(bt.Strategy):\n    def next(self): pass\n")
-    assert refusal(load_strategy, path).startswith(
-        "Idea in bt_idea.py is a strategy for backtrader. Strategies of backtrader can't be run yet;"
-    )
-    monkeypatch.setitem(sys.modules, "backtrader", None)
-    assert "Strategies of backtrader can't be run yet" in refusal(
-        load_strategy, write("again.py", "import backtrader\n")
-    )
 
 
 # --- parameters ---

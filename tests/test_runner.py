@@ -12,6 +12,7 @@ from made_result import make_result, make_venue
 
 from backtest.errors import ConfigError, LevelbreakError, MarketError, StrategyError
 from backtest.model import Plan, RunConfig
+from backtest.plugins import BacktraderStrategy
 from backtest.runner import configure, run, run_many, run_on
 
 path = importlib.import_module("backtest.runner")
@@ -95,7 +96,7 @@ def test_the_result_carries_the_configuration_with_every_parameter(calls):
     result = run("idea", market="crash", levels=[75_000, 70_000])
     assert result.market_name == "crash"
     assert result.config == RunConfig(
-        "idea", "crash", (("levels", (75_000, 70_000)), ("buffer", 0.003), ("until", "none"))
+        "idea", "crash", (("levels", (75_000, 70_000)), ("buffer", 0.003), ("until", "none")), engine="fast"
     )
 
 
@@ -154,6 +155,72 @@ def test_a_market_already_loaded_may_be_used(calls):
     result = run_on(FakeMarket("mine"), RunConfig("idea", "mine"))
     assert result.market_name == "mine"
     assert calls[0][0] == "strategy"
+
+
+# --- engines ---------------------------------------------------------------------------------------------------------
+
+
+class Native:
+    """Stands for a class of backtrader's."""
+
+
+@pytest.fixture
+def native(calls, monkeypatch):
+    """A strategy of backtrader where the plan was, and an engine for it."""
+
+    def execute(market, strategy, parameters, venue, name=""):
+        calls.append(("native", market.name, strategy, parameters, venue.cash, name))
+        return make_result(config=None, venue=venue)
+
+    strategy = BacktraderStrategy(Native, {"period": 20, "name": None, "code": Native}, "cross", Path("cross.py"))
+    monkeypatch.setattr(path, "load_strategy", lambda name, params: strategy)
+    monkeypatch.setattr(path, "get_native_engine", lambda: execute)
+    monkeypatch.setattr(Native, "params", NativeParams, raising=False)
+    return calls
+
+
+class NativeParams:
+    def _getitems():
+        return [("period", 10), ("name", None), ("code", Native)]
+
+
+def test_a_strategy_of_backtrader_runs_on_its_engine_with_all_its_parameters(native):
+    run("cross", market="crash", account={"cash": 500.0})
+    parameters = {"period": 20, "name": None, "code": Native}
+    assert native == [
+        ("market", "crash", None, None),
+        ("venue", "binance-usdm", {"cash": 500.0}),
+        ("leverage", 10.0, ("BTCUSDT",)),
+        ("native", "crash", Native, parameters, 500.0, "cross"),
+    ]
+
+
+@pytest.mark.parametrize("engine", [None, "backtrader"])
+def test_the_configuration_of_a_native_run_names_the_engine_and_the_plain_parameters(native, engine):
+    config = run("cross", engine=engine).config
+    assert (config.engine, config.parameters) == ("backtrader", (("period", 20), ("name", "none")))
+
+
+def test_a_strategy_of_backtrader_does_not_run_on_the_fast_engine(native):
+    with pytest.raises(StrategyError) as error:
+        run("cross", engine="fast")
+    assert str(error.value) == (
+        "cross is a strategy of backtrader, which the engine 'fast' can't run; "
+        "leave the engine out, or choose 'backtrader'."
+    )
+
+
+@pytest.mark.parametrize(("engine", "ran"), [(None, "fast"), ("fast", "fast"), ("backtrader", "backtrader")])
+def test_a_plan_runs_on_the_engine_that_was_named_or_on_the_fast_one(calls, engine, ran):
+    result = run("idea", engine=engine)
+    assert ("engine", ran) in calls
+    assert result.config.engine == ran
+
+
+def test_an_unknown_engine_is_told_before_anything_is_planned(calls, native):
+    with pytest.raises(ConfigError, match=r"^No engine named 'backtrade'\. Did you mean 'backtrader'\?$"):
+        run("idea", engine="backtrade")
+    assert [step for step, *_ in calls] == ["market"]
 
 
 @pytest.mark.parametrize(

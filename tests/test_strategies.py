@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from markets_made import START, candles, closes, walks
 
-from backtest import Plan
+from backtest import Plan, run
 from backtest.errors import ConfigError, PlanError
 from backtest.places import shipped
 from backtest.plugins import load_strategy, make_plan
@@ -202,13 +202,24 @@ def test_parameters_that_make_no_sense_are_refused_with_the_value(name, paramete
 
 def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
     readme = (shipped("strategies") / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    example = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)[0]
     (tmp_path / "strategies").mkdir()
     (tmp_path / "strategies" / "weekend_long.py").write_text(example, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     # The market starts on Tuesday 2026-02-03: its 96th bar ends on Saturday 00:00, its 144th on Monday 00:00.
     plan = planned("weekend_long", closes([100.0] * 200), leverage="2")
     assert table(plan, "bar", "kind", "exposure") == [(95, 0, 2.0), (143, 1, None)]
+
+
+def test_the_example_for_backtrader_runs(tmp_path, monkeypatch):
+    readme = (shipped("strategies") / "README.md").read_text(encoding="utf-8")
+    example = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)[1]
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "strategies" / "dip_buyer.py").write_text(example, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    result = run("dip_buyer", fall=0.04)
+    assert set(result.trades.to_frame().reason) <= {"stop", "target", "open"}
+    assert len(result.trades) >= 3
 
 
 def test_the_readme_lists_every_shipped_strategy():

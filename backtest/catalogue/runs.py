@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -102,9 +102,10 @@ def results_folder(chosen: str | os.PathLike[str] | None = None) -> Path:
 def run_id(result: "Result", source: str) -> str:
     """Return the id of a run: a hash of its configuration, the strategy's source, the data and the venue's numbers.
 
-    source: the strategy's source or its digest.
+    source: the strategy's source or its digest. A result that does not say its engine counts as one of the fast engine.
     """
-    parts = (config_of(result), source, result.passport, venue_numbers(result))
+    config = config_of(result)
+    parts = (replace(config, engine=config.engine or "fast"), source, result.passport, venue_numbers(result))
     return hashlib.sha256("\n".join(repr(part) for part in parts).encode()).hexdigest()[:ID_LENGTH]
 
 

@@ -22,7 +22,6 @@ def config_to_toml(config: RunConfig) -> str:
     strategy = "support_break"
     market = "deleveraging-2026"
     venue = "binance-usdm"
-    engine = "fast"
     <BLANKLINE>
     [parameters]
     levels = [75000.0, 70000.0]

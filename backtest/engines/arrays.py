@@ -85,6 +85,7 @@ class Tables(NamedTuple):
 def tables_of(market: Market, venue: Venue, start: int) -> Tables:
     """Lay out the tier tables; before the first date of a symbol its first table is used, and counted as `early`."""
     tables: list[TierTable] = []
+    last = last_time(market, venue)
     first, switches, in_force, early = [], [], [], 0
     for j, symbol in enumerate(market.symbols):
         dated = venue.instrument(symbol).tables
@@ -95,7 +96,7 @@ def tables_of(market: Market, venue: Venue, start: int) -> Tables:
         later = [
             (int(bars[k]), j, len(tables) + k, dated[k].date)
             for k in range(now + 1, len(dated))
-            if bars[k] < len(market)
+            if dated[k].date <= last
         ]
         switches += later
         in_force += [dated[now], *(dated[k - len(tables)] for _, _, k, _ in later)]
@@ -104,6 +105,13 @@ def tables_of(market: Market, venue: Venue, start: int) -> Tables:
     names = tuple(dict.fromkeys(t.name for t in in_force))
     when = np.array(sorted(switches), np.int64).reshape(-1, 4)
     return Tables(tiers, np.array(first, np.int64), when, names, early, sum(t.assumed for t in in_force))
+
+
+def last_time(market: Market, venue: Venue) -> int:
+    """The open of the last bar that is walked, a finer one where those are."""
+    last = int(market.time[-1])
+    fine = market.fine if venue.intrabar == "fine" else None
+    return last if fine is None or len(fine) == 0 else max(last, int(fine.time[-1]))
 
 
 def tiers_of(tables: list[TierTable], closing_fee: float) -> Float:

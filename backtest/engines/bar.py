@@ -72,6 +72,14 @@ def end_of_bar(d: Desk) -> float:
 
 
 @inlined
+def keep_closes(d: Desk) -> None:
+    """Remember the closes of a finer bar, at which a position counts if the next ones have no prices."""
+    for j in range(d.book.size):
+        if d.book[j].close == d.book[j].close:
+            d.book[j].last_close = d.book[j].close
+
+
+@inlined
 def mark_bar(d: Desk, equity: Float, i: int, start: int) -> None:
     """Step 7, and the equity written down or scored."""
     marked = end_of_bar(d)
@@ -121,6 +129,8 @@ def step(
         begin_bar(d, stamps)
         open_bar(d, begin if part == 0 else end, end)
         inside_bar(d, stamps, fine.interval if finer else panel.interval)
+        if finer:
+            keep_closes(d)
     if finer:
         lay_out(d, panel, i, i)
     mark_bar(d, equity, i, start)

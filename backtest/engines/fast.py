@@ -7,6 +7,7 @@ import numpy as np
 
 from backtest.engines.arrays import NO_BOUNDS, Tables, desk_of, fine_of, panel_of, stamps_of, tables_of
 from backtest.engines.book import ACCOUNT, NOTHING, Desk
+from backtest.engines.stated import stated_assumptions
 from backtest.engines.walk import walk
 from backtest.errors import FundingHoleError, MarketError
 from backtest.model import Ledger, Market, Plan, Rejections, Result, Score, Trades, Venue
@@ -159,17 +160,10 @@ def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -
         "funding_inside_bar": int(account["funding_inside"]),
         "marked_at_last_close": int(account["at_last_close"]),
         "mark_is_last": bars_without_mark(market, result),
-        "assumed_funding": market.funding.assumed,
         "tiers_before_their_date": tables.early,
         "assumed_tiers": tables.assumed,
-        "slippage_is_a_constant": int(result.venue.slippage > 0),
-        "gaps_filled": sum(series.filled for series in market.passport.series),
     }
-    for series in market.passport.series:
-        if series.origin in ("proxy", "assumed"):
-            counts[f"{series.origin}_feed:{series.name}"] = 1
-    counts["simulated_data"] = sum(series.origin == "simulated" for series in market.passport.series)
-    return {name: count for name, count in counts.items() if count}
+    return stated_assumptions(market, result.venue, counts)
 
 
 def bars_without_mark(market: Market, result: Result) -> int:

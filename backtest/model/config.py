@@ -16,8 +16,9 @@ class RunConfig:
 
     strategy: a name or a path; market: a declared market's name or a path; parameters: (name, value) of the strategy;
     venue: a venue's name or a path; account: (name, value) of the venue settings to replace (cash, leverage, margin_mode,
-    intrabar, slippage, maker, taker); engine: "fast"; seed: of the simulated market, None for its own; assume_funding: rate for
-    stamps that are missing, None to forbid.
+    intrabar, slippage, maker, taker); engine: "fast" or "backtrader", None for the one that suits the strategy (a result carries
+    the one that ran); seed: of the simulated market, None for its own; assume_funding: rate for stamps that are missing, None
+    to forbid.
     """
 
     strategy: str
@@ -25,6 +26,6 @@ class RunConfig:
     parameters: tuple[tuple[str, Value], ...] = ()
     venue: str = DEFAULT_VENUE
     account: tuple[tuple[str, Value], ...] = ()
-    engine: str = "fast"
+    engine: str | None = None
     seed: int | None = None
     assume_funding: float | None = None

@@ -1,5 +1,6 @@
 """Where strategies stand: by name in the user's folder, then among the shipped ones, or by path."""
 
+import ast
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def find_strategy(name_or_path: str) -> StrategyFile:
     """Return where a strategy stands.
 
     A name is NAME.py in ./strategies, else among the shipped ones; what ends in `.py` or contains a slash is a path;
-    `PATH.py:Class` says which of several classes. A StrategyError names the nearest that there is.
+    `PATH.py:Class` says which of several classes. A name that no file has is looked for among the classes in those
+    folders; where two files have it, a path is needed. A StrategyError names the nearest that there is.
     """
     text, colon, class_name = name_or_path.rpartition(":")
     if not (colon and text.endswith(".py") and class_name.isidentifier()):
@@ -50,7 +52,42 @@ def find_strategy(name_or_path: str) -> StrategyFile:
     for folder in folders():
         if (folder / f"{text}.py").is_file():
             return StrategyFile(folder / f"{text}.py")
-    raise StrategyError(f"No strategy named {text!r}.{did_you_mean(text, strategy_names())}")
+    return file_of_class(text)
+
+
+def file_of_class(name: str) -> StrategyFile:
+    """Return the one file of the strategies' folders that defines a class of that name."""
+    classes = {path: classes_in(path) for path in every_file()}
+    paths = [path for path, names in classes.items() if name in names]
+    if len(paths) > 1:
+        both = " and ".join(map(str, paths))
+        raise StrategyError(f"A class {name} is in {both}; name one by its path, like {paths[0]}:{name}.")
+    if paths:
+        return StrategyFile(paths[0], name)
+    near = did_you_mean(name, strategy_names())
+    if not near.startswith(" Did"):
+        every = did_you_mean(name, {c for names in classes.values() for c in names})
+        near = every if every.startswith(" Did") else near
+    raise StrategyError(f"No strategy named {name!r}.{near}")
+
+
+def every_file() -> list[Path]:
+    """Return the strategies' files; a shipped one whose name the user's folder has too is left out, as by name."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*.py")):
+            if not path.name.startswith("_"):
+                found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def classes_in(path: Path) -> set[str]:
+    """Return the names of the classes that a file defines, without importing it; none where it is no Python."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return set()
+    return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def folders() -> tuple[Path, Path]:

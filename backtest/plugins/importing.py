@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 import types
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
@@ -16,12 +17,12 @@ from typing import Any
 
 from backtest.errors import LevelbreakError, StrategyError, did_you_mean
 from backtest.plugins.files import StrategyFile
+from backtest.plugins.native import is_backtrader
 
 __all__ = ["blamed", "import_file", "load_class", "origin"]
 
 PREFIX = "levelbreak_strategy_"
-NEEDED = "a strategy is a frozen dataclass with a method `plan(self, market)`"
-BACKTRADER = f" Strategies of backtrader can't be run yet; here {NEEDED}."
+NEEDED = "a strategy is a frozen dataclass with a method `plan(self, market)`, or a `backtrader.Strategy`"
 
 
 class SourceOnly(importlib.machinery.SourceFileLoader):
@@ -42,6 +43,8 @@ def import_file(file: StrategyFile) -> types.ModuleType:
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
+    if b"backtrader" in file.read():
+        quiet_backtrader()
     sys.modules[name] = module  # a dataclass looks its module up while it is being made
     try:
         with blamed(file.name, path, "could not be imported"):
@@ -50,6 +53,15 @@ def import_file(file: StrategyFile) -> types.ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def quiet_backtrader() -> None:
+    """Silence what newer Pythons say of backtrader's own files, and nothing else; a filter of the user's stays as it is."""
+    spec = importlib.util.find_spec("backtrader")
+    folder = re.escape(str(Path(spec.origin).parent)) if spec and spec.origin else "backtrader"
+    # What is said while a file is compiled goes by its path, what is said later by the module's name.
+    for category in (DeprecationWarning, SyntaxWarning):
+        warnings.filterwarnings("ignore", category=category, module=rf"{folder}[/\\]|backtrader(\.|$)")
 
 
 @contextmanager
@@ -67,8 +79,7 @@ def blamed(name: str, path: str, what: str) -> Iterator[None]:
         lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
         where = shown(path) + (f", line {lines[-1]}" if lines else "")
         message = f"{type(error).__name__}: {error}".strip().rstrip(".:")
-        hint = BACKTRADER if isinstance(error, ImportError) and (error.name or "").startswith("backtrader") else ""
-        raise StrategyError(f"{name} {what}: {message} ({where}).{hint}") from error
+        raise StrategyError(f"{name} {what}: {message} ({where}).") from error
 
 
 def shown(path: str) -> str:
@@ -106,13 +117,9 @@ def looks_like_one(cls: type) -> bool:
     return callable(getattr(cls, "plan", None)) or is_backtrader(cls)
 
 
-def is_backtrader(cls: type) -> bool:
-    return any(c.__name__ == "Strategy" and c.__module__.split(".")[0] == "backtrader" for c in cls.__mro__)
-
-
 def checked(file: StrategyFile, cls: type[Any]) -> type[Any]:
     if is_backtrader(cls):
-        raise StrategyError(f"{cls.__name__} in {file.path} is a strategy for backtrader.{BACKTRADER}")
+        return cls
     if not callable(getattr(cls, "plan", None)):
         raise StrategyError(f"{cls.__name__} in {file.path} has no method `plan`; {NEEDED}.")
     if not is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]

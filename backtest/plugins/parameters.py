@@ -12,7 +12,7 @@ import numpy as np
 
 from backtest.errors import StrategyError, did_you_mean
 
-__all__ = ["REQUIRED", "default_of", "read_parameters"]
+__all__ = ["REQUIRED", "default_of", "read_as", "read_parameters"]
 
 REQUIRED: Any = MISSING
 """Stands for the default of a parameter that has none."""
@@ -20,6 +20,7 @@ REQUIRED: Any = MISSING
 REFUSED = object()
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 WHOLE = re.compile(r"\s*[+-]?\d{1,18}\s*")
+EXAMPLES = {str: ("names", "BTCUSDT,ETHUSDT"), float: ("prices", "75000,70000")}
 WANTED = {float: "a number", int: "a whole number", bool: "true or false", str: "text", type(None): "none"}
 
 
@@ -34,7 +35,7 @@ def read_parameters(
     missing = next((k for k, f in settable.items() if k not in params and default_of(f) is REQUIRED), None)
     if missing is not None:
         raise StrategyError(f"`{missing}` of {strategy} has no default; give it with --set {missing}=...")
-    return {name: converted(strategy, settable[name], hints[name], value) for name, value in params.items()}
+    return {k: read_as(strategy, k, hints[k], default_of(settable[k]), value) for k, value in params.items()}
 
 
 def default_of(field: "Field[Any]") -> Any:
@@ -44,16 +45,16 @@ def default_of(field: "Field[Any]") -> Any:
     return REQUIRED if field.default is MISSING else field.default
 
 
-def converted(strategy: str, field: "Field[Any]", hint: Any, value: Any) -> Any:
-    default = default_of(field)
-    refuse_empty(field.name, hint, default, value)
+def read_as(strategy: str, name: str, hint: Any, default: Any, value: Any) -> Any:
+    """Return one parameter's value as its type wants it; a StrategyError where it can't be."""
+    refuse_empty(name, hint, default, value)
     result = first_reading(hint, value)
     if result is not REFUSED:
         return result
     options = [str(option) for option in typing.get_args(hint)] if typing.get_origin(hint) is Literal else []
     near = did_you_mean(value, options) if isinstance(value, str) else ""
     near = near if near.startswith(" Did") else ""  # else the sentence lists them already
-    raise StrategyError(f"`{field.name}` of {strategy} must be {wanted(hint)}, got {value!r}.{near}")
+    raise StrategyError(f"`{name}` of {strategy} must be {wanted(hint)}, got {value!r}.{near}")
 
 
 def refuse_empty(name: str, hint: Any, default: Any, value: Any) -> None:
@@ -61,7 +62,7 @@ def refuse_empty(name: str, hint: Any, default: Any, value: Any) -> None:
     empty = value.strip() == "" if isinstance(value, str) else isinstance(value, (tuple, list)) and not value
     members = [typing.get_args(h)[0] for h in alternatives(hint) if typing.get_origin(h) is tuple]
     if empty and members and default != ():
-        noun, example = ("names", "BTCUSDT,ETHUSDT") if members[0] is str else ("prices", "75000,70000")
+        noun, example = EXAMPLES.get(members[0], ("numbers", "5,20"))
         if isinstance(default, tuple):
             example = ",".join(plain(v) for v in default)
         raise StrategyError(f"{name} is empty; give {noun} like --set {name}={example}")
@@ -79,7 +80,11 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def first_reading(hint: Any, value: Any) -> Any:
-    readings = (read_value(h, value) for h in alternatives(hint))
+    """Return the value read as the first type that takes it; a value that is no text keeps its own type where it may."""
+    exact = (
+        alternatives(hint) if isinstance(value, str) else sorted(alternatives(hint), key=lambda h: h is not type(value))
+    )
+    readings = (read_value(h, value) for h in exact)
     return next((reading for reading in readings if reading is not REFUSED), REFUSED)
 
 
@@ -156,5 +161,6 @@ def wanted(hint: Any) -> str:
     if typing.get_origin(hint) is tuple and len(inner) == 2 and inner[1] is Ellipsis:
         return f"{wanted(inner[0]).removeprefix('a ').replace('number', 'numbers')} separated by commas"
     if len(alternatives(hint)) > 1:
-        return " or ".join(wanted(h) for h in reversed(alternatives(hint)))
+        kinds = [h for h in reversed(alternatives(hint)) if h is not int or float not in alternatives(hint)]
+        return " or ".join(wanted(h) for h in kinds)
     return WANTED.get(hint, f"a {getattr(hint, '__name__', hint)}, which a parameter can't be set to")

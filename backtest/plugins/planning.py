@@ -6,17 +6,20 @@ from backtest.errors import StrategyError, did_you_mean
 from backtest.model import Market, Plan
 from backtest.plugins.importing import blamed, origin, shown
 from backtest.plugins.load import Strategy
+from backtest.plugins.native import BacktraderStrategy
 
 __all__ = ["make_plan"]
 
 
-def make_plan(strategy: Strategy, market: Market) -> Plan:
+def make_plan(strategy: Strategy | BacktraderStrategy, market: Market) -> Plan:
     """Return the strategy's plan for the market.
 
     Whatever the strategy raises becomes a StrategyError with its file and line; an error of this project's own passes
     as it is. A `symbol` that the market does not hold, a row for such a symbol or beyond the last bar, and a return
-    that is not a Plan are StrategyErrors too.
+    that is not a Plan are StrategyErrors too, and so is a strategy of backtrader, which has no plan.
     """
+    if isinstance(strategy, BacktraderStrategy):
+        raise StrategyError(f"{strategy.name} is a strategy of backtrader: it has no plan, it runs bar by bar.")
     name, path = origin(type(strategy))
     symbol = getattr(strategy, "symbol", None)
     if isinstance(symbol, str) and symbol not in market.symbols:

@@ -80,7 +80,7 @@ def print_headings(summaries: Sequence[Summary], console: Console) -> None:
         line(banner.append("generator; the figures say nothing about the past."), console)
     for heading in dict.fromkeys(market_words(s) for s in summaries):
         facts(heading, " · ", console)
-    for heading in dict.fromkeys(venue_words(s) for s in summaries):
+    for heading in venue_headings(summaries):
         facts(heading, " · ", console, "dim")
     if len(summaries) == 1 and summaries[0].parameters:
         pairs = [f"{k}={words.value_words(v)}" for k, v in summaries[0].parameters.items()]
@@ -105,6 +105,16 @@ def market_words(s: Summary) -> tuple[str, ...]:
     return s.market, names, words.span_words(utc_text(s.start), utc_text(s.end)), bars
 
 
+def venue_headings(summaries: Sequence[Summary]) -> list[tuple[str, ...]]:
+    """Return what the runs had in common in venue and account, once, with the engines that ran."""
+    engines: dict[tuple[str, ...], dict[str, None]] = {}
+    for s in summaries:
+        used = engines.setdefault(venue_words(s), {})
+        used |= {str(s.settings["engine"]): None} if s.settings.get("engine") else {}
+    said = {len(used): "engine" if len(used) == 1 else "engines" for used in engines.values()}
+    return [(*k, f"{said[len(used)]} {', '.join(sorted(used))}") if used else k for k, used in engines.items()]
+
+
 def venue_words(s: Summary) -> tuple[str, ...]:
     v: dict[str, Any] = {"venue": "venue", "margin_mode": "cross", "intrabar": "worst", **s.settings}
     leverage = v.get("leverage")
@@ -112,9 +122,8 @@ def venue_words(s: Summary) -> tuple[str, ...]:
         f"{name} {100 * v[name]:.4g}%" for name in ("maker", "taker", "slippage") if v.get(name) is not None
     )
     margin = "no leverage limit" if leverage is None or math.isinf(leverage) else f"{leverage:g}x {v['margin_mode']}"
-    parts = [str(v["venue"]), f"cash {s.cash:,.10g}", margin, rates, f"intrabar {v['intrabar']}"]
-    parts += [f"engine {v['engine']}"] if "engine" in v else []
-    return (*parts, f"seed {v['seed']}") if v.get("seed") is not None else tuple(parts)
+    parts = (str(v["venue"]), f"cash {s.cash:,.10g}", margin, rates, f"intrabar {v['intrabar']}")
+    return (*parts, f"seed {v['seed']}") if v.get("seed") is not None else parts
 
 
 # --- figures ----------------------------------------------------------------------------------------------------

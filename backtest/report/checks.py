@@ -1,0 +1,73 @@
+"""What a check came to, in the terminal. A check is plain data, as in its JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from backtest.report import words
+from backtest.report.columns import Column, table_of
+from backtest.report.terminal import facts, line, strategy_name, title
+
+__all__ = ["print_comparison"]
+
+ENGINES = ("fast", "backtrader")
+
+
+def print_comparison(found: Mapping[str, Any], console: Console) -> None:
+    """Print what two engines made of one plan: how much there was, how far apart they are, and where they first differ."""
+    console.print(Text(words.printable(strategy_name(found["strategy"])), style="bold"))
+    span = words.span_words(found["start"], found["end"])
+    bars = f"{max(found['bars']):,} bars of {words.interval_words(found['interval'])}"
+    facts((found["market"], ", ".join(found["symbols"]), span, bars), " · ", console)
+    facts((found["venue"], f"cash {found['cash']:,.10g}", *account_words(found)), " · ", console, "dim")
+    facts((f"{k}={words.value_words(v)}" for k, v in found["parameters"].items()), "  ", console, "dim")
+    console.print()
+    console.print(table_of(columns(found)))
+    console.print()
+    print_distance(found, console)
+    print_verdict(found, console)
+
+
+def account_words(found: Mapping[str, Any]) -> list[str]:
+    given = {**found["account"], **{name: found[name] for name in ("seed", "assume_funding")}}
+    pairs = {name: value for name, value in given.items() if name != "cash" and value is not None}
+    return [f"{name.replace('_', ' ')} {words.value_words(value)}" for name, value in pairs.items()]
+
+
+def columns(found: Mapping[str, Any]) -> list[Column]:
+    counts = {"bars": "bars", "trades": "trades", "ledger_rows": "ledger rows", "rejections": "orders refused"}
+    cells = [[f"{found[name][k]:,}" for name in counts] for k in range(len(ENGINES))]
+    for column, equity in zip(cells, words.money(found["final_equity"]), strict=True):
+        column.append(equity)
+    names = Column("engine", [*counts.values(), "final equity"], left=True)
+    return [names, *(Column(engine, column) for engine, column in zip(ENGINES, cells, strict=True))]
+
+
+def print_distance(found: Mapping[str, Any], console: Console) -> None:
+    equity, ledger, tolerance = (found[name] for name in ("equity_difference", "ledger_difference", "tolerance"))
+    told = f"Largest differences, quote units: {equity:.2g} of equity at a close, {ledger:.2g} of a ledger amount; "
+    line(Text(f"{told}{tolerance * found['cash']:.2g} is allowed, {tolerance:g} of the cash.", style="dim"), console)
+
+
+def print_verdict(found: Mapping[str, Any], console: Console) -> None:
+    first = found["first"]
+    if first is None:
+        line(Text("The engines agree: the same trades, ledger, refused orders and equity.", style="green"), console)
+        if not any((*found["trades"], *found["rejections"])):
+            line(
+                Text("Nothing was traded, so that says little; do its parameters suit these prices?", "yellow"), console
+            )
+        return
+    line(Text("The engines differ.", style="bold red"), console)
+    title("The first difference", console)
+    place = [f"bar {first['bar']:,}", first["time"], *([first["symbol"]] if first["symbol"] else []), first["rule"]]
+    facts([f"  {place[0]}", *place[1:]], " · ", console)
+    line(f"{first['what']}:", console, "  ")
+    for engine in ENGINES:
+        line(f"{engine:<10}  {number_words(first[engine])}", console, "    ")
+
+
+def number_words(value: Any) -> str:
+    return f"{value:.15g}" if isinstance(value, float) else words.printable(value)
