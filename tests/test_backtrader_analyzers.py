@@ -567,14 +567,13 @@ def test_on_the_shipped_market_the_curve_is_ours(crossed):
     assert line(observer_of(strategy, "Value"), "value")[-len(result) :] == pytest.approx(result.equity, abs=1e-20)
 
 
-def test_analyzers_count_the_warm_up_and_our_figures_do_not(crossed):
-    """280 days more, of returns of zero; the other settings are the defaults."""
+def test_analyzers_begin_with_the_result(crossed):
+    """The 280 days of warm-up are not in them; the other settings are the defaults."""
     strategy, result, _ = crossed
     daily = np.array(list(strategy.analyzers.timereturn.get_analysis().values()))
-    assert len(daily) == 400
-    assert not daily[:280].any()
-    padded = np.concatenate((np.zeros(280), by_day(result)))
-    expected = (padded.mean() - (1.01 ** (1 / 252) - 1)) / padded.std() * math.sqrt(252)
+    assert len(daily) == 120
+    ours = by_day(result)
+    expected = (ours.mean() - (1.01 ** (1 / 252) - 1)) / ours.std() * math.sqrt(252)
     assert strategy.analyzers.sharperatio_a.get_analysis()["sharperatio"] == pytest.approx(expected, rel=1e-9)
 
 
@@ -587,7 +586,7 @@ def test_on_the_shipped_market_pyfolio_reads_what_happened(crossed):
     assert list(transactions.index) == list(opens[bars])
     assert transactions["amount"].to_numpy() == pytest.approx(change[bars])
     assert list(positions.index[-len(result) :]) == list(opens)
-    assert len(returns) == 400
+    assert len(returns) == 120
     marks = strategy.broker.market.mark_or_last[3][-len(result) :, 0]
     notional = np.abs(result.positions[:, 0]) * marks
     assert 10 * leverage.to_numpy()[-len(result) :] * result.equity == pytest.approx(notional, abs=1e-6)

@@ -2,16 +2,16 @@
 
 import math
 import struct
-from datetime import datetime
+from datetime import UTC, datetime
 
 import backtrader as bt
 import numpy as np
 import pytest
-from law import F, HALT, at, flat, market, venue
+from law import HALT, F, at, flat, market, venue
 
 from backtest.engines.bt import execute_strategy, make_cerebro
 from backtest.engines.bt.feeds import line_names, make_feeds
-from backtest.errors import MarketError
+from backtest.errors import MarketError, StrategyError
 from backtest.model import Feed, Funding, Market, Passport
 
 NAN = math.nan
@@ -109,9 +109,7 @@ def test_the_stamps_are_the_open_times_bit_for_bit_as_backtrader_makes_them(inte
     m = every(interval, 500)
     (made,) = make_feeds(m)
     stamps = made.p.columns["datetime"].tolist()
-    expected = [
-        bt.date2num(datetime.fromtimestamp(t / 1e9, tz=None).utcfromtimestamp(t // SECOND)) for t in m.time.tolist()
-    ]
+    expected = [bt.date2num(datetime.fromtimestamp(t // SECOND, UTC).replace(tzinfo=None)) for t in m.time.tolist()]
     assert [bits(s) for s in stamps] == [bits(e) for e in expected]
 
 
@@ -343,7 +341,7 @@ def test_a_symbol_without_a_bar_may_be_there_where_the_strategy_does_not_wait():
 # --- the ways in which backtrader runs
 
 
-MOVING = [(100 + i % 7, 104 + i % 7, 95 + i % 7, 101 + (3 * i) % 8) for i in range(40)]
+MOVING = [(100 + i % 7, 110 + i % 7, 95 + i % 7, 101 + (3 * i) % 8) for i in range(40)]
 LATE = [HALT if i < 6 or 20 <= i < 24 else (50 + i, 53 + i, 47 + i, 51 + i) for i in range(40)]
 RUNS = [
     {"preload": False}, {"runonce": False}, {"preload": False, "runonce": False}, {"exactbars": 1}, {"exactbars": -1},
@@ -355,10 +353,18 @@ RUNS = [
 def test_every_way_of_running_shows_the_same(settings):
     oi = feed("A.oi", *((i / 3, float(i)) for i in range(100)))
     m = market(MOVING, LATE, funding=[(i * 2.5, i / 1000) for i in range(16)], feeds={"A.oi": oi})
-    if "oldsync" in settings:
-        m = market(MOVING, feeds={"A.oi": oi})
+    if settings.get("exactbars") == 1 or "oldsync" in settings:  # for these backtrader wants bars at the same times
+        m = market(MOVING, MOVING[::-1], funding=[(i * 2.5, i / 1000) for i in range(16)], feeds={"A.oi": oi})
     lines = ("open", "high", "low", "close", "volume", "datetime", "funding", "openinterest")
     np.testing.assert_equal(watched(m, *lines, **settings), watched(m, *lines))
+
+
+def test_keeping_one_bar_is_refused_where_symbols_trade_at_different_times():
+    with pytest.raises(StrategyError) as error:
+        watched(market(MOVING, LATE), exactbars=1)
+    assert str(error.value) == (
+        "backtrader can't run with `exactbars=1` on symbols that do not all trade in every bar; take -1, or leave it out."
+    )
 
 
 # --- coarser forms

@@ -26,7 +26,10 @@ def blame(error: BaseException, name: str, strategy: type[bt.Strategy], broker: 
     frames = frames_of_user(every, strategy)
     what, hint = explained(error, every, strategy, broker)
     said = " ".join(what.split()).rstrip(".:")
-    raise StrategyError(f"{name} failed {moment(frames, broker)}{place(frames, strategy)}: {said}.{hint}") from error
+    end = "" if said.endswith(("!", "?")) else "."
+    raise StrategyError(
+        f"{name} failed {moment(frames, broker)}{place(frames, strategy)}: {said}{end}{hint}"
+    ) from error
 
 
 def frames_of_user(every: Frames, strategy: type[bt.Strategy]) -> Frames:

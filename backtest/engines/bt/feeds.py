@@ -139,7 +139,7 @@ def identifier(name: str) -> str:
 
 def free_name(line: str, taken: Set[str]) -> str:
     """The name, with `_` behind it until it is free."""
-    while line in taken or re.fullmatch(r"line_?\d+|tick_\w+", line):
+    while line in taken or re.fullmatch(r"line_?\d+", line):
         line += "_"
     return line
 
@@ -161,7 +161,8 @@ def reserved_names() -> frozenset[str]:
         "_calendar",
         "_env",
     )
-    return frozenset((*dir(feed), *dir(feed.lines), *keyword.kwlist, *later, "funding"))
+    ticks = (f"tick_{line}" for line in (*STANDARD, "funding", "last"))
+    return frozenset((*dir(feed), *dir(feed.lines), *keyword.kwlist, *later, *ticks, "funding"))
 
 
 def last_funding(market: Market, j: int) -> Float:

@@ -7,7 +7,7 @@ import backtrader as bt
 
 from backtest.engines.bt.account import HELD, LIMIT, TRIGGER, Piece, Position, Standing
 from backtest.engines.bt.cross import forced_closes
-from backtest.engines.bt.orders import OrderBook
+from backtest.engines.bt.fills import ROUNDING, Fills
 from backtest.engines.bt.tickets import Ticket
 
 __all__ = ["OrderDesk"]
@@ -15,12 +15,9 @@ __all__ = ["OrderDesk"]
 Market, Close = bt.Order.Market, bt.Order.Close
 LIQUIDATION = "liquidation"
 WORST, BEST = "worst", "best"
-ROUNDING = (
-    1e-12  # relative: a size that was read off the position is the position, whatever the lot does to its last digits
-)
 
 
-class OrderDesk(OrderBook):
+class OrderDesk(Fills):
     """Reads the orders of a strategy against each bar's prices, in the order of events of the accounting law."""
 
     # --- at the open
@@ -118,10 +115,6 @@ class OrderDesk(OrderBook):
     def is_entry(self, t: Ticket) -> bool:
         """It adds to what is held, or opens (where it is only to reduce, it finds nothing to)."""
         return t.awake and not self.reduces(t) and not self.account.halted(t.j)
-
-    def reduces(self, t: Ticket) -> bool:
-        p = self.account.positions.get(t.j)
-        return p is not None and p.side != t.side
 
     def enter_inside(self, t: Ticket) -> bool:
         """Fill an entry that the bar reaches; whether it did."""
@@ -335,71 +328,3 @@ class OrderDesk(OrderBook):
         """The data end: nothing that waits will ever fill."""
         for ticket in (*self.waiting, *self.fresh):
             self.end(ticket, "end_of_data")
-
-    # --- fills
-
-    def deal(self, t: Ticket, price: float, fill: float, fee_rate: float, how: str, rested: bool = False) -> None:
-        """Fill an order: it reduces what is held against it, and enters with the rest."""
-        if not t.alive:
-            return
-        p = self.account.positions.get(t.j)
-        if p is not None and p.side != t.side:
-            self.reduce(t, p, price, fill, fee_rate, how, rested)
-        elif t.reduce_only:
-            self.end(t, "cancelled" if t.parent is not None else "no_position", noted=t.parent is None)
-        else:
-            self.enter(t, price, fill, fee_rate, how, rested)
-
-    def reduce(
-        self, t: Ticket, p: Position, price: float, fill: float, fee_rate: float, how: str, rested: bool
-    ) -> None:
-        account = self.account
-        whole = t.quantity >= p.quantity * (1 - ROUNDING)
-        quantity = p.quantity if whole else self.floored(t.j, t.quantity)
-        rest = self.floored(t.j, t.quantity - p.quantity) if whole and not t.reduce_only else 0.0
-        if not whole and (quantity <= 0 or quantity * fill < account.minimums[t.j]):
-            self.end(t, "below_minimum")
-            return
-        t.order.executed.remsize = t.side * (quantity + rest)
-        reason = "reverse" if rest else t.exit_reason
-        account.reduce(p, quantity, fill, price, fee_rate, t.order, reason)
-        if not t.order.executed.size:  # filled beyond the bankruptcy price: the venue was first
-            self.liquidated([t.j])
-        elif rest:
-            t.quantity = rest
-            self.broker.announce(t.order)
-            self.enter(t, price, fill, fee_rate, how, rested)
-        else:
-            self.complete(t, how)
-        if t.j not in account.positions:
-            self.cancel_brackets(t.j)
-
-    def floored(self, j: int, quantity: float) -> float:
-        """A quantity in whole lots."""
-        lot = self.account.lots[j]
-        return math.floor(quantity / lot + 1e-9) * lot
-
-    def enter(self, t: Ticket, price: float, fill: float, fee_rate: float, how: str, rested: bool) -> None:
-        account = self.account
-        quantity = self.floored(t.j, t.quantity)
-        p = account.positions.get(t.j)
-        fee = fee_rate * quantity * fill
-        refused = "ruined" if account.ruined else account.refusal(
-            t.j, t.side, quantity, fill, fee, how, may_liquidate=not rested, held=p
-        )  # fmt: skip
-        if refused:
-            self.end(t, refused)
-            return
-        t.order.executed.remsize = t.side * quantity
-        if p is None:
-            account.open(t.j, t.side, quantity, fill, price, fee_rate, how, t.order)
-        else:
-            account.add(p, quantity, fill, price, fee_rate, t.order)
-        self.complete(t, "" if how == HELD else how)
-
-    def liquidated(self, symbols: list[int]) -> None:
-        """Orders that are gone with a liquidation."""
-        if symbols and not self.account.isolated:
-            self.cancel_everything()
-        for j in symbols:
-            self.cancel_symbol(j)

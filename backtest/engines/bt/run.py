@@ -69,6 +69,12 @@ class PerpetualCerebro(bt.Cerebro):
         """Run the strategy; settings: parameters of `bt.Cerebro` to change."""
         if settings.get("cheat_on_open", self.p.cheat_on_open):
             raise StrategyError(f"There is no cheating here: {CHEAT}")
+        traded = {tuple(feed.p.bars) for feed in self.datas if isinstance(feed, SymbolFeed)}
+        if int(settings.get("exactbars", self.p.exactbars)) > 0 and len(traded) > 1:
+            raise StrategyError(
+                "backtrader can't run with `exactbars=1` on symbols that do not all trade in every bar; "
+                "take -1, or leave it out."
+            )
         return list(super().run(**settings))
 
     def resampledata(self, dataname: Any, name: str | None = None, **settings: Any) -> Any:
@@ -124,6 +130,7 @@ def watched(strategy: type[bt.Strategy]) -> type[bt.Strategy]:
     """The same class, which warms up before the traded part of the market, and is refused a close of what it does not hold.
 
     The bars before `trade_from` count as backtrader counts the minimum period of indicators: `prenext` is called, not `next`.
+    Analyzers begin with the first bar of the result.
     """
 
     class Watched(strategy):
@@ -138,11 +145,17 @@ def watched(strategy: type[bt.Strategy]) -> type[bt.Strategy]:
 
         _minperstatus_before = 1
 
+        def _next_analyzers(self, minperstatus: int, once: bool = False) -> None:
+            if self.broker.bar >= self.broker.start_bar:  # else it is no bar of the result
+                super()._next_analyzers(minperstatus, once)
+
         def close(self, data: Any = None, size: float | None = None, **kwargs: Any) -> Any:
             order = super().close(data, size, **kwargs)
             if order is None:
-                which = self.getdatabyname(data) if isinstance(data, str) else data
-                self.broker.close_refused(self.data if which is None else which)
+                named = self.getdatabyname(data) if isinstance(data, str) else data
+                which = self.data if named is None else named
+                if not self.getposition(which).size:
+                    self.broker.close_refused(which)
             return order
 
     Watched.__name__, Watched.__qualname__, Watched.__module__ = (

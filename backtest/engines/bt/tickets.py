@@ -23,10 +23,10 @@ class Ticket:
     """One order on its way.
 
     number: its place in the order of submission; bar: the market's bar that it was decided in; side: +1 buys, -1 sells;
-    quantity: what is left of it, base units, not yet floored to the lot; stop, limit: prices, as far as the kind has them; group: tickets of which the first
-    to fill cancels the others; family: a parent and its children; sent: it was transmitted; sleeping: it waits for its parent;
-    rested: it waited before this open; since: how the parent filled that woke it inside this bar, "" else; reached: a
-    stop-limit that is a limit now; held_back: reached inside this bar, and a limit from the next bar on.
+    quantity: what is left of it, base units, not yet floored to the lot; stop, limit: prices, as far as the kind has them;
+    group: tickets of which the first to fill cancels the others; family: a parent and its children; sent: it was transmitted;
+    sleeping: it waits for its parent; rested: it waited before this open; since: how the parent filled that woke it inside this
+    bar, "" else; reached: a stop-limit that is a limit now; held_back: reached inside this bar, and a limit from the next on.
     """
 
     __slots__ = (
