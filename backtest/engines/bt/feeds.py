@@ -54,6 +54,12 @@ class SymbolFeed(bt.feed.DataBase):
         self.read = len(self.bars)
         self.home()
 
+    def load(self) -> bool | None:
+        """Take the next bar; after the last one stay there, where `exactbars=1` keeps no other to go back to."""
+        if self.read >= len(self.bars) and not self._filters:
+            return False
+        return super().load()
+
     def _load(self) -> bool:
         if self.read >= len(self.bars):
             return False
