@@ -3,7 +3,8 @@
 LevelbreakError            a mistake of the input; the command line prints it and exits with code 2
  ├─ ConfigError            a run, parameter or option that makes no sense
  ├─ MarketError            a market that can't be loaded or must not be used
- │   └─ FundingHoleError   a position was held while its funding is unknown
+ │   ├─ FundingHoleError   a position was held while its funding is unknown
+ │   └─ SourceError        a source of data that did not give what was asked; `cause` says why in one word
  ├─ VenueError             a venue whose numbers contradict each other
  ├─ PlanError              a plan that breaks the rules of plans
  ├─ StrategyError          a strategy that can't be found, loaded or run
@@ -20,6 +21,7 @@ __all__ = [
     "MarketError",
     "PlanError",
     "ResultsError",
+    "SourceError",
     "StrategyError",
     "VenueError",
     "did_you_mean",
@@ -40,6 +42,18 @@ class MarketError(LevelbreakError):
 
 class FundingHoleError(MarketError):
     """A position was held while its funding is unknown."""
+
+
+class SourceError(MarketError):
+    """A source of data that did not give what was asked.
+
+    cause: "offline", "rate_limited", "geo_blocked", "unknown_symbol", "too_old", "empty", "malformed", "timeout",
+    "checksum", "needs_key", "needs_extra" or "refused" (anything else that the source will not or can't do).
+    """
+
+    def __init__(self, message: str, cause: str = "refused") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class VenueError(LevelbreakError):

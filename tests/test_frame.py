@@ -72,6 +72,7 @@ def test_the_wheel_carries_what_a_run_reads():
     included = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert included == {
         "strategies": "backtest/strategies",
+        "data/crises.toml": "backtest/data/crises.toml",
         "data/markets": "backtest/data/markets",
         "data/scenarios": "backtest/data/scenarios",
         "data/venues": "backtest/data/venues",

@@ -108,7 +108,8 @@ def outside(names: set[str]) -> set[str]:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {Requirement(line).name for line in project["dependencies"]}
+    lines = [*project["dependencies"], *project["optional-dependencies"]["crypto"]]
+    return {Requirement(line).name for line in lines}
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

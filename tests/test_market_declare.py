@@ -8,6 +8,7 @@ from backtest.errors import MarketError
 from backtest.market import describe_market, market_names
 from backtest.market.clock import interval_text, parse_interval, parse_time
 from backtest.market.declare import read_declaration
+from backtest.market.declare_series import derives
 
 HOUR = 3_600_000_000_000
 HERE = Path(__file__).parent / "markets"
@@ -55,6 +56,46 @@ def test_every_form_of_a_source():
     assert (d.feeds["vix"].known_at, d.feeds["vix"].interval) == ("at", None)
     assert d.feeds["rates"].assume == 4.5
     assert (d.fine_interval, d.fine_gaps, list(d.fine)) == (HOUR // 60, "drop", ["BTCUSDT"])
+
+
+def test_every_key_of_a_store(tmp_path):
+    text = """
+[BTCUSDT]
+bars = { store = "binance", symbol = "BTC/USDT:USDT", interval = "60m", check = "yahoo:BTC-USD" }
+mark = { proxy = "last" }
+funding = { store = "bybit", symbol = "BTCUSD", series = "funding" }
+open_interest = { store = "binance-archive", interval = "5m", unit = "usd" }
+long_liquidations = { proxy = "open_interest" }
+short_liquidations = "store:coinalyze"
+[feeds.vix]
+store = "yahoo"
+symbol = "^VIX"
+interval = "1d"
+column = "close"
+"""
+    d = read_declaration(write(tmp_path, TOP + text))
+    btc, vix = d.series["BTCUSDT"], d.feeds["vix"]
+    assert btc.bars is not None
+    assert (btc.bars.store, btc.bars.symbol, btc.bars.interval, btc.bars.check) == (
+        "binance",
+        "BTC/USDT:USDT",
+        HOUR,
+        "yahoo:BTC-USD",
+    )
+    assert btc.mark is not None
+    assert (btc.mark.proxy, btc.mark.origin, derives("mark", btc.mark)) == ("last", "proxy", True)
+    assert btc.funding is not None
+    assert (btc.funding.symbol, btc.funding.series, btc.funding.origin) == ("BTCUSD", "funding", "real")
+    assert (btc.feeds["open_interest"].interval, btc.feeds["open_interest"].unit) == (HOUR // 12, "usd")
+    assert derives("long_liquidations", btc.feeds["long_liquidations"])
+    assert (btc.feeds["short_liquidations"].store, btc.feeds["short_liquidations"].interval) == ("coinalyze", None)
+    assert (vix.store, vix.symbol, vix.column, vix.known_at) == ("yahoo", "^VIX", "close", "close")
+
+
+def test_only_liquidations_and_marks_are_derived(tmp_path):
+    text = TOP + BTC + 'basis = { proxy = "open_interest" }\nopen_interest = { file = "oi.csv", interval = "1d" }\n'
+    basis = read_declaration(write(tmp_path, text)).series["BTC"].feeds["basis"]
+    assert not derives("basis", basis)
 
 
 def test_a_description_reads_no_series():
@@ -121,6 +162,37 @@ def test_a_scenario_alone_leaves_the_rest_to_it(tmp_path):
         (TOP + BTC + "[fine]\nBTC = 'x'\n", "`fine.interval` is missing"),
         (TOP + BTC + "[fine]\ninterval = '7m'\nBTC = 'x'\n", "`fine.interval` 7m must divide the market's interval 1h"),
         (TOP + BTC + "[fine]\ninterval = '1m'\nETH = 'x'\n", "`fine.ETH` is not a symbol of the market."),
+        (
+            TOP + '[BTC]\nbars = { file = "x", symbol = "y" }\nfunding = "none"\n',
+            "`BTC.bars.symbol` goes with `store`; a series from elsewhere has no use for it.",
+        ),
+        (TOP + '[BTC]\nbars = { store = "x", symbol = "" }\nfunding = "none"\n', "`BTC.bars.symbol` is empty"),
+        (
+            TOP + '[BTC]\nbars = { store = "x", series = "mark" }\nfunding = "none"\n',
+            "`BTC.bars.series` can't be 'mark'. There are: bars.",
+        ),
+        (TOP + BTC + 'oi = { store = "x", series = "open_intrest" }\n', "Did you mean 'open_interest'?"),
+        (
+            TOP + '[BTC]\nbars = { store = "x", check = "yahoo" }\nfunding = "none"\n',
+            "`BTC.bars.check` must name a source and a symbol, such as \"yahoo:BTC-USD\", got 'yahoo'.",
+        ),
+        (TOP + BTC + 'oi = { store = "x", check = "yahoo:BTC-USD" }\n', "`BTC.oi.check` is not a key of feed."),
+        (
+            TOP + '[BTC]\nbars = { store = "x", interval = "5m" }\nfunding = "none"\n',
+            "`BTC.bars.interval` is 5m where the bars are of 1h; leave it out.",
+        ),
+        (
+            TOP + BTC + '[fine]\ninterval = "1m"\nBTC = { store = "x", interval = "5m" }\n',
+            "`fine.BTC.interval` is 5m where the bars are of 1m; leave it out.",
+        ),
+        (
+            TOP + BTC + 'mark = { proxy = "index" }\n',
+            "`BTC.mark.proxy` must be \"last\", the last price, got 'index'.",
+        ),
+        (
+            TOP + BTC + 'long_liquidations = { proxy = "open_interest" }\n',
+            "`BTC.long_liquidations` is to be derived from open interest, but [BTC] has no `open_interest`; declare it.",
+        ),
         ("name = 3\n" + TOP + BTC, "`name` must be a text, got 3."),
         ("feeds = 3\n" + TOP + BTC, "`feeds` must be a table, got 3."),
         ("interval = [\n", "is not a readable TOML file"),

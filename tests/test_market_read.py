@@ -207,16 +207,16 @@ def test_bytes_that_are_no_text(tmp_path):
 def test_the_store_is_looked_for_in_its_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BACKTEST_DATA", str(tmp_path / "elsewhere"))
-    entry = tmp_path / "elsewhere" / "store" / "binance" / "BTC_USDT_USDT_1h.parquet"
-    entry.parent.mkdir(parents=True)
-    with pytest.raises(MarketError, match=r"save it as data/store/binance/BTC_USDT_USDT_1h.parquet"):
-        store_entry("binance", "BTC/USDT:USDT_1h", "mine")
-    entry.touch()
-    assert store_entry("binance", "BTC/USDT:USDT_1h", "mine") == entry
     near = tmp_path / "data" / "store" / "binance" / "BTC_USDT_USDT_1h.parquet"
     near.parent.mkdir(parents=True)
+    with pytest.raises(MarketError, match=r"save it as data/store/binance/BTC_USDT_USDT_1h.parquet"):
+        store_entry("binance", "BTC/USDT:USDT_1h", "mine")
     near.touch()
     assert store_entry("binance", "BTC/USDT:USDT_1h", "mine").resolve() == near
+    declared = tmp_path / "elsewhere" / "store" / "binance" / "BTC_USDT_USDT_1h.parquet"
+    declared.parent.mkdir(parents=True)
+    declared.touch()
+    assert store_entry("binance", "BTC/USDT:USDT_1h", "mine") == declared
     for name in ("../up", "a/b", ".."):
         with pytest.raises(MarketError, match="can't be the name of a store"):
             store_entry(name, "BTC_1h", "mine")

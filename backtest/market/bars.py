@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backtest.errors import MarketError
-from backtest.market.certify import certify
-from backtest.market.clock import grid_offset, interval_text
+from backtest.market.certify import begin_digest, certify
+from backtest.market.clock import grid_offset, interval_text, regular
 from backtest.market.declare import Gaps, Source
+from backtest.market.kept import keep
 from backtest.market.obtain import PRICES, Sources
 from backtest.market.read import Columns
 from backtest.market.validate import (
@@ -59,38 +60,43 @@ def load_bars(sources: Sources, symbol: str, source: Source, span: Span, gaps: G
     """
     label, entry = f"{symbol} {interval_text(span.interval)}", f"{symbol}_{interval_text(span.interval)}"
     try:
-        read = sources.bars(symbol, source, entry)
+        kept = keep("bars", f"{symbol}.{kind}", source, span.interval, entry, sources.market)
+        read = sources.bars(symbol, source, kept.path if kept else entry)
     except MarketError as error:
         raise MarketError(f"{symbol}.{kind}: {error}") from None
     gaps = "halt" if source.scenario is not None else gaps
     inside, findings = in_span(label, read, span)
+    findings += kept.unfetched("bars", span.start, span.end, sources.market) if kept else ()
+    unpriced = np.logical_or.reduce([np.isnan(inside.values[k]) for k in PRICES])
+    priced = whole(inside.take(~unpriced))
+    checksum = begin_digest(priced)
     findings += price_findings(label, inside.time, inside.values)
-    unpriced = np.any(np.isnan([inside.values[k] for k in PRICES]), axis=0)
     if unpriced.any() and source.scenario is None:
         told = f"{label} has {count(int(unpriced.sum()), 'bar')} without a price (NaN)"
         told += f", the first at {first(inside.time, unpriced)}; {TREATMENT.get(gaps, ALLOW)}"
         findings.append(Finding(told, fatal=gaps == "error"))
-    kept = whole(inside.take(~unpriced))
-    timed = inside if gaps == "error" else kept  # a bar without a price was named above
+    timed = inside if gaps == "error" else priced  # a bar without a price was named above
     if np.all(np.diff(timed.time) > 0):  # in another order, gaps mean nothing
         findings += gap_findings(label, timed, span, gaps)
     if source.proxy is not None:
         findings.append(Finding(f"{label} stands in from {source.proxy}.", fatal=False))
     notes = read.findings + sift(read.source, findings)
-    missing = missing_bars(kept, span.interval)
-    line = certify(f"{symbol}.{kind}", source.origin, kept, notes, missing, span.interval)
-    return Loaded(kept, replace(line, filled=missing if gaps == "forward_fill" else 0), gaps)
+    missing = missing_bars(priced, span.interval)
+    line = certify(f"{symbol}.{kind}", source.origin, priced, notes, missing, span.interval, checksum.result())
+    return Loaded(priced, replace(line, filled=missing if gaps == "forward_fill" else 0), gaps)
 
 
 def load_mark(sources: Sources, symbol: str, source: Source, span: Span) -> Loaded:
     """Return a symbol's mark prices in the span; bars without one are noted, and stay NaN."""
     label, entry = f"{symbol} mark {interval_text(span.interval)}", f"{symbol}_mark_{interval_text(span.interval)}"
     try:
-        read = sources.mark(symbol, source, entry)
+        place = keep("mark", f"{symbol}.mark", source, span.interval, entry, sources.market)
+        read = sources.mark(symbol, source, place.path if place else entry)
     except MarketError as error:
         raise MarketError(f"{symbol}.mark: {error}") from None
     inside, findings = in_span(label, read, span)
     findings += price_findings(label, inside.time, inside.values)
+    findings += place.unfetched("mark", span.start, span.end, sources.market) if place else ()
     kept = whole(inside.take(~np.any(np.isnan([inside.values[k] for k in PRICES]), axis=0)))
     missing = (span.end - span.start) // span.interval - kept.time.size
     if missing > 0:
@@ -124,14 +130,17 @@ def in_span(label: str, read: Columns, span: Span) -> tuple[Columns, list[Findin
 def whole(columns: Columns) -> Columns:
     """Return bars whose range holds their open and close exactly, where rounding left them a hair outside."""
     v = columns.values
-    high = np.maximum(v["high"], np.maximum(v["open"], v["close"]))
-    low = np.minimum(v["low"], np.minimum(v["open"], v["close"]))
+    high, low = np.maximum(v["open"], v["close"]), np.minimum(v["open"], v["close"])
+    np.maximum(v["high"], high, out=high)
+    np.minimum(v["low"], low, out=low)
     return replace(columns, values={**v, "high": high, "low": low})
 
 
 def snap(columns: Columns, interval: int) -> tuple[Columns, int]:
     """Return the bars with times up to a second off the grid put on it, and how many those were."""
     allowed = min(SECOND, interval // 10)
+    if regular(columns.time, interval):
+        return columns, 0
     past = grid_offset(columns.time, interval)
     shift = np.where(past <= allowed, -past, np.where(interval - past <= allowed, interval - past, 0))
     moved = int(np.count_nonzero(shift))

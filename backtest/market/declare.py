@@ -1,15 +1,15 @@
 """The declaration of a market: a TOML file checked key by key, before any series is read."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from backtest.errors import MarketError, did_you_mean
-from backtest.market.clock import grid_offset, interval_text, parse_interval, parse_time
+from backtest.market.clock import grid_offset, interval_text
+from backtest.market.declare_series import DERIVED, FUNDING_CHOICES, Role, Source, derives, source_of
+from backtest.market.declare_values import Gaps, moment, policy, span, table_of, text
 from backtest.model.passport import Origin
 from backtest.places import shipped
 
@@ -24,62 +24,7 @@ __all__ = [
     "read_declaration",
 ]
 
-Gaps = Literal["error", "forward_fill", "drop", "halt"]
-Kind = Literal["bars", "mark", "funding", "feed"]
-
-PLACES = ("file", "store", "scenario")
 TOP = ("name", "description", "interval", "start", "end", "trade_from", "gaps", "symbols", "scenario", "feeds", "fine")
-FILE_KEYS = (*PLACES, "proxy", "columns", "tz")
-KEYS: dict[Kind, tuple[str, ...]] = {
-    "bars": FILE_KEYS,
-    "mark": (*FILE_KEYS, "column"),
-    "funding": (*FILE_KEYS, "column", "unit", "assume", "every"),
-    "feed": (*FILE_KEYS, "column", "unit", "assume", "known_at", "interval", "lag"),
-}
-COLUMNS: dict[Kind, tuple[str, ...]] = {
-    "bars": ("time", "open", "high", "low", "close", "volume"),
-    "mark": ("time", "open", "high", "low", "close", "price"),
-    "funding": ("time", "rate", "mark"),
-    "feed": ("time", "value"),
-}
-FUNDING_CHOICES = (
-    'a file or store entry (funding = "funding_8h.parquet"), another symbol\'s (funding = { proxy = "BTCUSDT" }), '
-    'an assumed rate (funding = { assume = 0.0001, every = "8h" }) or none at all, for spot (funding = "none")'
-)
-
-
-class Source(BaseModel):
-    """Where a series comes from and how to read it: one of file, store, scenario, assume, none, or a proxy alone.
-
-    every, interval, lag: ns; column, columns: names in the file (time, open, ..., rate, mark, value); tz: the zone of
-    times that carry none; unit: "fraction" or "percent" for funding, free text for a feed; known_at: when a feed's
-    value is known. A proxy with a file names what the file stands in from.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-    file: str | None = None
-    store: str | None = None
-    scenario: str | None = None
-    proxy: str | None = None
-    none: bool = False
-    assume: float | None = None
-    every: int | None = None
-    column: str | None = None
-    columns: dict[str, str] = {}
-    unit: str | None = None
-    known_at: Literal["close", "open", "at"] = "close"
-    interval: int | None = None
-    lag: int = 0
-    tz: str | None = None
-
-    @property
-    def origin(self) -> Origin:
-        """What the passport says of the series."""
-        if self.scenario is not None:
-            return "simulated"
-        if self.assume is not None:
-            return "assumed"
-        return "real" if self.proxy is None else "proxy"
 
 
 @dataclass(frozen=True)
@@ -202,6 +147,7 @@ def declaration(raw: dict[str, Any], path: Path) -> Declaration:
     )  # fmt: skip
     check_span(result)
     check_fine(result)
+    check_series(result)
     return result
 
 
@@ -212,7 +158,7 @@ def symbol_series(symbol: str, table: dict[str, Any], scenario: str | None) -> S
         raise MarketError(f"`{symbol}.bars` is missing: every symbol needs a price series; [{symbol}] has none.{near}")
     if "funding" not in table and scenario is None:
         raise MarketError(f"`{symbol}.funding` is missing; declare {FUNDING_CHOICES}.")
-    kinds: tuple[Kind, Kind, Kind] = ("bars", "mark", "funding")
+    kinds: tuple[Role, Role, Role] = ("bars", "mark", "funding")
     bars, mark, funding = (source_of(k, f"{symbol}.{k}", table[k]) if k in table else None for k in kinds)
     feeds = {k: source_of("feed", f"{symbol}.{k}", v) for k, v in table.items() if k not in kinds}
     return SymbolSeries(bars, mark, funding, feeds)
@@ -235,73 +181,6 @@ def symbol_names(declared: Any, series: Mapping[str, SymbolSeries], scenario: st
         if symbol not in series and scenario is None:
             raise MarketError(f"`symbols` names {symbol!r}, which has no table.{did_you_mean(symbol, series)}")
     return tuple(declared)
-
-
-def source_of(kind: Kind, where: str, value: Any) -> Source:
-    """Return the checked source of a series, from its short form (a text) or its table."""
-    if isinstance(value, str):
-        value = short_form(kind, value)
-    if not isinstance(value, dict):
-        raise MarketError(f'`{where}` must be a path, "store:SOURCE", "scenario:NAME" or a table, got {value!r}.')
-    for key in value:
-        if key not in KEYS[kind] and not (kind == "funding" and key == "none"):
-            raise MarketError(f"`{where}.{key}` is not a key of {kind}.{did_you_mean(key, KEYS[kind])}")
-    table = dict(value)
-    for key in ("every", "interval", "lag"):
-        if key in table:
-            table[key] = span(table, key, f"{where}.{key}")
-    try:
-        source = Source.model_validate(table)
-    except ValidationError as error:
-        raise MarketError(sentence(where, error)) from None
-    check_source(kind, where, source)
-    return source
-
-
-def short_form(kind: Kind, value: str) -> dict[str, Any]:
-    """Return the table that a text stands for."""
-    if kind == "funding" and value == "none":
-        return {"none": True}
-    for place in ("store", "scenario"):
-        if value.startswith(f"{place}:"):
-            return {place: value.removeprefix(f"{place}:")}
-    return {"file": value}
-
-
-def check_source(kind: Kind, where: str, source: Source) -> None:
-    """Refuse a source with no place or two, and keys that make no sense together."""
-    places = [p for p in (*PLACES, "assume") if getattr(source, p) is not None] + (["none"] if source.none else [])
-    alone = not places and source.proxy is not None and kind in ("funding", "feed")
-    if (len(places) != 1 and not alone) or any(getattr(source, p) == "" for p in (*PLACES, "proxy")):
-        allowed = [k for k in (*PLACES, "assume") if k in KEYS[kind]]
-        raise MarketError(f"`{where}` needs exactly one of {', '.join(allowed)}; it has {', '.join(places) or 'none'}.")
-    if source.proxy is not None and ("assume" in places or "none" in places or "scenario" in places):
-        raise MarketError(f"`{where}` has both `proxy` and `{places[0]}`; keep one of them.")
-    for key in source.columns:
-        if key not in COLUMNS[kind]:
-            raise MarketError(f"`{where}.columns.{key}` is not a column of {kind}.{did_you_mean(key, COLUMNS[kind])}")
-    if kind == "funding":
-        check_funding(where, source)
-    if (
-        kind == "feed"
-        and source.known_at == "close"
-        and source.interval is None
-        and ("file" in places or "store" in places)
-    ):
-        raise MarketError(
-            f"`{where}.interval` is missing: a value known at the close of its bar needs the bar's interval "
-            '(interval = "1d"); where each stamp is the time at which the value became known, say known_at = "at".'
-        )
-
-
-def check_funding(where: str, source: Source) -> None:
-    """Refuse an unknown unit, an assumed rate without its interval and an implausible one."""
-    if source.unit not in (None, "fraction", "percent"):
-        raise MarketError(f'`{where}.unit` must be "fraction" or "percent", got {source.unit!r}.')
-    if (source.assume is None) != (source.every is None):
-        raise MarketError(f'`{where}` needs `assume` and `every` together: {{ assume = 0.0001, every = "8h" }}.')
-    if source.assume is not None and abs(source.assume) > 0.05:
-        raise MarketError(f"`{where}.assume` is {source.assume} a stamp, above 0.05; give a fraction, not percent.")
 
 
 def check_span(d: Declaration) -> None:
@@ -341,56 +220,26 @@ def check_fine(d: Declaration) -> None:
             raise MarketError(f"`fine.{symbol}` is not a symbol of the market.{did_you_mean(symbol, d.symbols)}")
 
 
-def text(raw: Mapping[str, Any], key: str) -> str | None:
-    """Return an optional text."""
-    value = raw.get(key)
-    if value is not None and not (isinstance(value, str) and value):
-        raise MarketError(f"`{key}` must be a text, got {value!r}.")
-    return value
+def check_series(d: Declaration) -> None:
+    """Refuse bars and marks of another interval than the market's, and series derived from one that is not there."""
+    for where, source, interval in panel_sources(d):
+        if source.interval is not None and interval is not None and source.interval != interval:
+            own, wanted = interval_text(source.interval), interval_text(interval)
+            raise MarketError(f"`{where}.interval` is {own} where the bars are of {wanted}; leave it out.")
+    for symbol, series in d.series.items():
+        for key, source in series.feeds.items():
+            if derives(key, source) and DERIVED[key] not in series.feeds:
+                raise MarketError(
+                    f"`{symbol}.{key}` is to be derived from open interest, but [{symbol}] has no `{DERIVED[key]}`; "
+                    "declare it."
+                )
 
 
-def table_of(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return an optional table."""
-    value = raw.get(key, {})
-    if not isinstance(value, dict):
-        raise MarketError(f"`{key}` must be a table, got {value!r}.")
-    return value
-
-
-def span(raw: Mapping[str, Any], key: str, where: str | None = None) -> int | None:
-    """Return an optional interval, ns."""
-    return converted(raw, key, where or key, parse_interval)
-
-
-def moment(raw: Mapping[str, Any], key: str) -> int | None:
-    """Return an optional time, ns UTC."""
-    return converted(raw, key, key, parse_time)
-
-
-def converted(raw: Mapping[str, Any], key: str, where: str, parse: Any) -> int | None:
-    """Return an optional value, parsed; a ValueError becomes a sentence that names the key."""
-    if key not in raw:
-        return None
-    try:
-        return int(parse(raw[key]))
-    except ValueError as error:
-        raise MarketError(f"`{where}` {error}.") from None
-
-
-def policy(raw: Mapping[str, Any], key: str, default: Gaps, where: str = "gaps") -> Gaps:
-    """Return the declared gap policy."""
-    value = raw.get(key, default)
-    known: Iterable[Gaps] = ("error", "forward_fill", "drop", "halt")
-    for choice in known:
-        if value == choice:
-            return choice
-    near = did_you_mean(str(value), known)
-    near = near if near.startswith(" Did") else ""  # else the sentence lists them already
-    raise MarketError(f"`{where}` must be one of {', '.join(known)}, got {value!r}.{near}")
-
-
-def sentence(where: str, error: ValidationError) -> str:
-    """Return the first mistake that pydantic found, with its key and the value got."""
-    first = error.errors()[0]
-    key = ".".join((where, *(str(part) for part in first["loc"])))
-    return f"`{key}`: {first['msg'].lower().removeprefix('input ')}, got {first['input']!r}."
+def panel_sources(d: Declaration) -> Iterator[tuple[str, Source, int | None]]:
+    """Give the sources of bars and marks with their key and the interval that they must have."""
+    for symbol, series in d.series.items():
+        for key, source in (("bars", series.bars), ("mark", series.mark)):
+            if source is not None:
+                yield f"{symbol}.{key}", source, d.interval
+    for symbol, source in d.fine.items():
+        yield f"fine.{symbol}", source, d.fine_interval

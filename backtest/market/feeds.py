@@ -10,10 +10,13 @@ from backtest.market.bars import Span
 from backtest.market.certify import certify
 from backtest.market.clock import interval_text
 from backtest.market.declare import Source
+from backtest.market.kept import Kept, keep
+from backtest.market.needs import reach
 from backtest.market.obtain import Sources
-from backtest.market.read import Columns
+from backtest.market.read import Columns, integers
+from backtest.market.sources import SOURCES
 from backtest.market.validate import Finding, count, feed_findings, order_findings, sift, usual_spacing
-from backtest.model.arrays import utc_text
+from backtest.model.arrays import Int64, utc_text
 from backtest.model.market import Feed
 from backtest.model.passport import Origin, Series
 
@@ -53,21 +56,56 @@ def load_feed(sources: Sources, name: str, source: Source, span: Span) -> Loaded
     place = interval_text(source.interval) if source.interval else ""
     entry = "_".join(part for part in (symbol, key, place) if part)
     try:
+        mine = keep("feed", name, source, span.interval, entry, sources.market)
+        if mine is not None:
+            return stored_feed(sources, mine, source, span)
         read = sources.feed(source, entry)
     except MarketError as error:
         raise MarketError(f"{name}: {error}") from None
     return checked(name, source, read, span)
 
 
-def checked(name: str, source: Source, read: Columns, span: Span) -> LoadedFeed:
-    """Return a feed that was read from a file, once nothing fatal was found in it."""
+def stored_feed(sources: Sources, kept: Kept, source: Source, span: Span) -> LoadedFeed:
+    """Return a feed of the store: the column that its key stands for, known when the store says that it was.
+
+    Of a fetched series only what this market reaches back for is taken, so that another market's fetch changes nothing here.
+    """
+    table, explicit = sources.table(source, kept.path), "known_at" in source.model_fields_set
+    interval = kept.series.interval or None
+    known = "open" if interval is None and not explicit else source.known_at
+    column = kept.column if kept.column in table.data.column_names else source.column
+    unit = source.unit or unit_of(kept)
+    source = source.model_copy(update={"interval": interval, "known_at": known, "column": column, "unit": unit})
+    read = sources.feed(source, kept.path)
+    own = "known_at" in table.data.column_names and not explicit
+    known_at = integers(table.data.column("known_at")) if own else None
+    if kept.manifest is not None and kept.series.source in SOURCES:
+        start, end = reach("feed", kept.series, span.start, span.end)
+        inside = (read.time >= start) & (read.time < end)
+        read, known_at = read.take(inside), None if known_at is None else known_at[inside]
+    notes = [finding.text for finding in kept.unfetched("feed", span.start, span.end, sources.market)]
+    return checked(kept.name, source, replace(read, findings=(*read.findings, *notes)), span, known_at)
+
+
+def unit_of(kept: Kept) -> str | None:
+    """Return the unit that a stored column has by its kind, None where that doesn't say."""
+    if kept.column.endswith(("usd", "coins")):
+        return kept.column.rpartition("_")[2]
+    return {"funding": "fraction", "premium": "fraction", "long_short_ratio": "ratio", "taker_ratio": "ratio"}.get(
+        kept.series.kind
+    )
+
+
+def checked(name: str, source: Source, read: Columns, span: Span, stated: Int64 | None = None) -> LoadedFeed:
+    """Return a feed that was read, once nothing fatal was found in it; stated: when each value became known, if kept."""
     findings = list(order_findings(name, "value", read.time))
     usual, interval = usual_spacing(read.time), source.interval
     if interval is not None and not findings and usual not in (0, interval):
         apart = f"{interval_text(usual)} apart, not {interval_text(interval)} as declared"
         since = f"from {utc_text(int(read.time[0]))} on ({count(read.time.size, 'value')})"
         findings.append(Finding(f"{name} has values {apart}, {since}"))
-    known_at = read.time + (interval or 0 if source.known_at == "close" else 0) + source.lag
+    known_at = read.time + (interval or 0 if source.known_at == "close" else 0) if stated is None else stated
+    known_at = known_at + source.lag
     inside = (known_at >= span.start) & (known_at <= span.end)
     value = read.values["value"]
     findings += feed_findings(name, read.time[inside], value[inside], interval)

@@ -9,6 +9,7 @@ from backtest.errors import MarketError, did_you_mean
 from backtest.market.certify import certify
 from backtest.market.clock import interval_text
 from backtest.market.declare import Source
+from backtest.market.kept import keep
 from backtest.market.obtain import Sources
 from backtest.market.read import Columns
 from backtest.market.validate import RATE_LIMIT, Finding, count, funding_findings, order_findings, sift
@@ -59,10 +60,13 @@ def stamps_of(sources: Sources, symbol: str, source: Source, start: int, end: in
     if source.assume is not None and source.every is not None:
         return assumed_stamps(symbol, source.assume, source.every, start, end)
     try:
-        read = sources.funding(symbol, source, f"{symbol}_funding")
+        entry = f"{symbol}_funding"
+        kept = keep("funding", name, source, 0, entry, sources.market)
+        read = sources.funding(symbol, source, kept.path if kept else entry)
     except MarketError as error:
         raise MarketError(f"{name}: {error}") from None
-    return checked(symbol, source, read, start, end)
+    notes = [finding.text for finding in kept.unfetched("funding", start, end, sources.market)] if kept else []
+    return checked(symbol, source, replace(read, findings=(*read.findings, *notes)), start, end)
 
 
 def checked(symbol: str, source: Source, read: Columns, start: int, end: int) -> Stamps:

@@ -10,13 +10,15 @@ from backtest.market.align import Panel, align, align_mark, check_common_time
 from backtest.market.bars import Loaded, Span, load_bars, load_mark
 from backtest.market.certify import certify
 from backtest.market.declare import Declaration, Source, SymbolSeries, check_fine, check_span, read_declaration
+from backtest.market.declare_series import derives
 from backtest.market.feeds import load_feeds
 from backtest.market.funding import assume_holes, join, load_stamps, note_holes
 from backtest.market.obtain import PRICES, Sources
+from backtest.market.proxies import liquidation_feeds, mark_line
 from backtest.market.read import Columns
 from backtest.market.validate import CLOSE_ENOUGH, count
 from backtest.model.arrays import utc_text
-from backtest.model.market import Market
+from backtest.model.market import Feed, Market
 from backtest.model.passport import Passport
 
 __all__ = ["load_market"]
@@ -27,7 +29,10 @@ EMPTY = Columns(np.empty(0, np.int64), {k: np.empty(0) for k in (*PRICES, "volum
 
 @dataclass(frozen=True)
 class Wanted:
-    """A declaration with every blank filled in from its scenario."""
+    """A declaration with every blank filled in from its scenario.
+
+    derived: feeds that are made out of the symbol's open interest; marked_at_last: symbols whose last price is their mark.
+    """
 
     declaration: Declaration
     span: Span
@@ -36,6 +41,8 @@ class Wanted:
     marks: dict[str, Source]
     funding: dict[str, Source]
     feeds: dict[str, Source]
+    derived: tuple[str, ...] = ()
+    marked_at_last: tuple[str, ...] = ()
 
 
 def load_market(
@@ -48,7 +55,7 @@ def load_market(
     MarketError, in sentences with symbol, time and count, for a declaration or a series that must not be used.
     """
     declaration = read_declaration(os.fspath(name_or_path))
-    sources = Sources(declaration.path.parent, declaration.name, seed)
+    sources = Sources(declaration.path.parent, os.fspath(name_or_path), seed)
     market = note_holes(assemble(sources, complete(sources, declaration)))
     return market if assume_funding is None else assume_holes(market, assume_funding)
 
@@ -63,6 +70,8 @@ def complete(sources: Sources, declaration: Declaration) -> Wanted:
     bars = {s: found for s in d.symbols if (found := own[s].bars or rest)}
     funding = {s: found for s in d.symbols if (found := own[s].funding or rest)}
     marks = {s: mark for s in d.symbols if (mark := own[s].mark)}
+    last = tuple(s for s, mark in marks.items() if derives("mark", mark))
+    marks = {s: mark for s, mark in marks.items() if s not in last}
     feeds = {f"{s}.{key}": source for s in d.symbols for key, source in own[s].feeds.items()} | dict(d.feeds)
     if d.scenario is not None and rest is not None:
         world = sources.simulation(d.scenario)
@@ -70,7 +79,9 @@ def complete(sources: Sources, declaration: Declaration) -> Wanted:
             marks |= {s: rest for s in d.symbols if own[s].bars is None and s not in marks}
         of = {name: name.rpartition(".")[0] for name in world.feeds}
         feeds = {n: rest for n, s in of.items() if s in d.symbols or s not in world.symbols} | feeds
-    return Wanted(d, Span(d.start, d.end, d.interval), d.symbols, bars, marks, funding, feeds)
+    derived = {n: source for n, source in feeds.items() if "." in n and derives(n.rpartition(".")[2], source)}
+    feeds = {n: source for n, source in feeds.items() if n not in derived}
+    return Wanted(d, Span(d.start, d.end, d.interval), d.symbols, bars, marks, funding, feeds, tuple(derived), last)
 
 
 def filled_in(sources: Sources, d: Declaration, scenario: str) -> Declaration:
@@ -104,6 +115,7 @@ def assemble(sources: Sources, wanted: Wanted) -> Market:
     stamps = load_stamps(sources, wanted.funding, traded.start, traded.end)
     feeds = load_feeds(sources, wanted.feeds, traded)
     lines = [*(b.series for b in bars.values()), *(m.series for m in marks.values()), *(s.series for s in stamps)]
+    lines += [mark_line(s, bars[s].series) for s in wanted.marked_at_last]
     lines.sort(key=lambda line: wanted.symbols.index(line.name.rpartition(".")[0]))
     market = Market(
         time=panel.time,
@@ -121,7 +133,21 @@ def assemble(sources: Sources, wanted: Wanted) -> Market:
         trade_from=d.trade_from,
         name=d.name,
     )
-    return with_fine(sources, wanted, market)
+    return with_fine(sources, wanted, with_derived(market, wanted.derived))
+
+
+def with_derived(market: Market, names: tuple[str, ...]) -> Market:
+    """Return the market with the feeds that stand in for liquidations, made out of its open interest and volume."""
+    feeds, lines = dict(market.feeds), list(market.passport.series)
+    of = {line.name: line for line in lines}
+    for symbol in dict.fromkeys(name.rpartition(".")[0] for name in names):
+        lender = f"{symbol}.open_interest"
+        made_of = (of[f"{symbol}.bars"], of[lender])
+        nothing = Feed(lender, np.empty(0, np.int64), np.empty(0), "usd")
+        made = liquidation_feeds(symbol, market[symbol], feeds.get(lender, nothing), made_of)
+        feeds |= {name: feed for name, (feed, _) in made.items() if name in names and feed is not None}
+        lines += [line for name, (_, line) in made.items() if name in names]
+    return replace(market, feeds=feeds, passport=Passport(tuple(lines)))
 
 
 def check_trade_from(d: Declaration, last: int) -> None:

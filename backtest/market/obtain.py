@@ -1,7 +1,6 @@
 """Where a declared series comes from: a file, the store or a simulated scenario, each opened once a load."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from backtest.errors import MarketError, did_you_mean
 from backtest.market.declare import Source
-from backtest.market.read import Columns, Table, columns_of, open_table, plain, store_entry
+from backtest.market.read import Columns, Table, columns_of, open_table, plain, store_entry, value_columns
 from backtest.market.validate import count
 from backtest.model.market import Feed
 
@@ -40,18 +39,31 @@ class Sources:
         found: Simulated = self.simulations[name]
         return found
 
-    def table(self, source: Source, entry: str) -> Table:
-        """Return the table of a file or of a store entry, read once."""
-        path = (
-            self.folder / source.file
-            if source.file is not None
-            else store_entry(source.store or "", entry, self.market)
-        )
+    def table(self, source: Source, entry: str | Path) -> Table:
+        """Return the table of a file or of a store entry, read once; entry: its name, or its place in the store."""
+        if source.file is None and isinstance(entry, Path):
+            return self.stored_at(entry)
+        if source.file is None:
+            return self.stored_at(store_entry(source.store or "", str(entry), self.market))
+        path = self.folder / source.file
         if path not in self.tables:
             self.tables[path] = open_table(path)
         return self.tables[path]
 
-    def bars(self, symbol: str, source: Source, entry: str) -> Columns:
+    def stored(self, source: str, symbol: str, kind: str, interval: int) -> Table:
+        """Return the table of a stored series, as its source spells it, read once; interval in ns, 0 for stamps."""
+        from backtest.market.store import entry_name, file_name
+
+        fetched = entry_name(symbol, kind, interval)
+        return self.stored_at(store_entry(source, file_name(symbol, kind, interval), self.market, fetched))
+
+    def stored_at(self, path: Path) -> Table:
+        """Return the table at a place of the store, read and checked once."""
+        if path not in self.tables:
+            self.tables[path] = stored_table(path)
+        return self.tables[path]
+
+    def bars(self, symbol: str, source: Source, entry: str | Path) -> Columns:
         """Return open, high, low, close and volume of a symbol."""
         if source.scenario is not None:
             world, j = self.column(source.scenario, symbol)
@@ -59,7 +71,7 @@ class Sources:
             return Columns(np.asarray(world.time), values, f"scenario:{source.scenario}")
         return columns_of(self.table(source, entry), (*PRICES, "volume"), named=source.columns, tz=source.tz)
 
-    def mark(self, symbol: str, source: Source, entry: str) -> Columns:
+    def mark(self, symbol: str, source: Source, entry: str | Path) -> Columns:
         """Return the mark's open, high, low, close; of a file with one price a bar, flat bars."""
         if source.scenario is not None:
             world, j = self.column(source.scenario, symbol)
@@ -77,7 +89,7 @@ class Sources:
         values = dict.fromkeys(PRICES, price)
         return Columns(single.time, values, single.source, (*single.findings, note))
 
-    def funding(self, symbol: str, source: Source, entry: str) -> Columns:
+    def funding(self, symbol: str, source: Source, entry: str | Path) -> Columns:
         """Return the rate (fraction) and the settlement mark of each funding stamp, NaN where there is no mark."""
         if source.scenario is not None:
             world, j = self.column(source.scenario, symbol)
@@ -90,7 +102,7 @@ class Sources:
         mark = found.values.get("mark", np.full(found.time.size, np.nan))
         return Columns(found.time, {"rate": found.values["rate"] / scale, "mark": mark}, found.source, found.findings)
 
-    def feed(self, source: Source, entry: str) -> Columns:
+    def feed(self, source: Source, entry: str | Path) -> Columns:
         """Return the values of a feed's file at their stamps."""
         table = self.table(source, entry)
         named = source.columns | ({"value": source.column} if source.column else {})
@@ -113,11 +125,18 @@ class Sources:
         return world, world.symbols.index(symbol)
 
 
-def value_columns(table: Table) -> Sequence[str]:
-    """Return the columns of a table that are not times."""
-    from backtest.market.read import ALIASES
+def stored_table(path: Path) -> Table:
+    """Return a series of the store as a table: one with a manifest checked against it, or a file placed by hand."""
+    if not path.is_dir():
+        table = open_table(path)
+        note = f"{path.parent.name}/{path.name} was placed in the store by hand; nothing shows whether it was changed."
+        return replace(table, findings=(*table.findings, note))
+    from backtest.market.partitions import arrow
+    from backtest.market.provenance import findings_of, source_of
+    from backtest.market.store import read_entry
 
-    return [
-        field.name for field in table.data.schema
-        if plain(field.name) not in ALIASES["time"] and not str(field.type).startswith(("timestamp", "date"))
-    ]  # fmt: skip
+    entry = read_entry(path)
+    rows = entry.read()
+    if not rows["time"].size:
+        raise MarketError(f"{entry.label}: nothing of it is stored yet; fetch it.")
+    return Table(source_of(entry.label, entry.manifest), arrow(rows), findings_of(entry.label, entry.manifest))

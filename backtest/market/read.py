@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,22 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from backtest.errors import MarketError, did_you_mean
+from backtest.market.sources import SOURCES
 from backtest.market.times import epoch_ns, iso_ns
 from backtest.market.validate import count, refuse
 from backtest.model.arrays import Float, Int64
 
-__all__ = ["ALIASES", "Columns", "Table", "columns_of", "open_table", "read_columns", "store_entry", "store_folders"]
+__all__ = [
+    "ALIASES",
+    "Columns",
+    "Table",
+    "columns_of",
+    "open_table",
+    "read_columns",
+    "store_entry",
+    "store_folders",
+    "value_columns",
+]
 
 # Names under which the usual sources keep a column; compared in lower case, blanks and dashes as underscores.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -48,6 +60,8 @@ class Columns:
 
     def take(self, rows: Any) -> "Columns":
         """Return the rows that a mask, slice or index selects."""
+        if isinstance(rows, np.ndarray) and rows.dtype == np.bool_ and rows.all():
+            return self  # the usual case, without a copy of every column
         return Columns(self.time[rows], {k: v[rows] for k, v in self.values.items()}, self.source, self.findings)
 
 
@@ -237,6 +251,8 @@ def floats(column: Any) -> Float:
     """Return a column of numbers as float64, NaN where empty."""
     import pyarrow as pa
 
+    if column.num_chunks == 1 and pa.types.is_float64(column.type) and not column.null_count:
+        return np.asarray(buffer(column.chunk(0), np.float64))
     joined = column.cast(pa.float64(), safe=False).combine_chunks()
     filled = joined.fill_null(float("nan")) if joined.null_count else joined
     values: Float = buffer(filled, np.float64)
@@ -304,23 +320,40 @@ def in_zone(time: Int64, tz: str) -> Int64:
     return integers(pa.chunked_array([zoned]))
 
 
+def value_columns(table: Table) -> list[str]:
+    """Return the columns of a table that are not times."""
+    return [
+        field.name for field in table.data.schema
+        if plain(field.name) not in ALIASES["time"] and not str(field.type).startswith(("timestamp", "date"))
+    ]  # fmt: skip
+
+
 def store_folders() -> tuple[Path, ...]:
-    """Return where fetched series may lie: the working folder's store, that of BACKTEST_DATA, the user's own."""
+    """Return where stored series may lie: under BACKTEST_DATA, in the working folder's data, in the user's own."""
     import platformdirs
 
     declared = os.environ.get("BACKTEST_DATA")
-    folders = (Path("data"), *((Path(declared),) if declared else ()), platformdirs.user_data_path("levelbreak"))
+    folders = (*((Path(declared),) if declared else ()), Path("data"), platformdirs.user_data_path("levelbreak"))
     return tuple(folder / "store" for folder in folders)
 
 
-def store_entry(source: str, name: str, market: str) -> Path:
-    """Return the file of a store entry such as ("binance", "BTCUSDT_1h"); MarketError when it was not fetched yet."""
+def store_entry(source: str, name: str, market: str, fetched: str = "") -> Path:
+    """Return where a store entry such as ("binance", "BTCUSDT_1h") lies: the folder of a series that was fetched or
+    imported, else a single file that was placed by hand; MarketError when there is neither.
+
+    fetched: the folder's name where it is not the file's; market: the market's name, to say how to fetch it.
+    """
     safe = [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in (source, name)]
-    if safe[0] != source or source.startswith("."):
+    if not source or safe[0] != source or source.startswith("."):
         raise MarketError(f"{source!r} can't be the name of a store; use letters, digits, dashes and underscores.")
+    file = safe[1].lstrip(".")
     for folder in store_folders():
-        path = folder / source / f"{safe[1].lstrip('.')}.parquet"
-        if path.is_file():
-            return path
+        if (folder / source / (fetched or file) / "manifest.json").is_file():
+            return folder / source / (fetched or file)
+        if (folder / source / f"{file}.parquet").is_file():
+            return folder / source / f"{file}.parquet"
     entry = f"{source}/{safe[1]}"
-    raise MarketError(f"The store has no entry {entry}; save it as data/store/{entry}.parquet or give a path instead.")
+    fetch = f"run `backtest fetch {shlex.quote(market)}`, " if source in SOURCES and market else ""
+    raise MarketError(
+        f"The store has no entry {entry}; {fetch}save it as data/store/{entry}.parquet or give a path instead."
+    )

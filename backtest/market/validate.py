@@ -1,12 +1,13 @@
 """What is wrong with a series: findings as sentences, fatal or not, each with the symbol, the time and the count."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from backtest.errors import MarketError
-from backtest.market.clock import grid_offset, interval_text
+from backtest.market.clock import grid_offset, interval_text, regular
 from backtest.model.arrays import HOUR, SECOND, BoolArray, Float, Int64, utc_text
 
 __all__ = [
@@ -69,13 +70,18 @@ def usual_spacing(time: Int64) -> int:
     """Return the most common distance between neighbouring times, ns; 0 for fewer than two."""
     if time.size < 2:
         return 0
-    steps, counts = np.unique(np.diff(time), return_counts=True)
-    return int(steps[np.argmax(counts)])
+    steps = np.diff(time)
+    if np.all(steps == steps[0]):  # the usual case, without sorting them
+        return int(steps[0])
+    lengths, counts = np.unique(steps, return_counts=True)
+    return int(lengths[np.argmax(counts)])
 
 
 def order_findings(label: str, noun: str, time: Int64) -> Iterator[Finding]:
     """Times out of order or twice: fatal."""
     steps = np.diff(time)
+    if np.all(steps > 0):
+        return
     if np.any(steps < 0):
         back = np.append(False, steps < 0)
         yield Finding(
@@ -94,6 +100,8 @@ def spacing_findings(label: str, noun: str, time: Int64, interval: int) -> Itera
         apart = f"{noun}s {interval_text(usual)} apart, not {declared} as declared"
         yield Finding(f"{label} has {apart}, from {utc_text(int(time[0]))} on ({count(time.size, noun)})")
         return
+    if regular(time, interval):
+        return
     off = grid_offset(time, interval)
     if off.any():
         past = interval_text(int(off[int(np.argmax(off > 0))]))
@@ -105,24 +113,32 @@ def spacing_findings(label: str, noun: str, time: Int64, interval: int) -> Itera
 def price_findings(label: str, time: Int64, values: Mapping[str, Float]) -> Iterator[Finding]:
     """Prices that can't be: fatal. Volume that is not known, or flat bars without any: noted."""
     prices = {k: values[k] for k in PRICES}
-    stacked = np.stack(list(prices.values()))
-    yield from bad(label, time, np.any(np.isinf(stacked), axis=0), "an infinite price")
-    yield from bad(label, time, np.any(stacked <= 0, axis=0), "a price that is not above zero")
+    each = list(prices.values())
+    yield from bad(label, time, reduce(np.logical_or, [np.isinf(p) for p in each]), "an infinite price")
+    yield from bad(label, time, reduce(np.logical_or, [p <= 0 for p in each]), "a price that is not above zero")
     crossed: BoolArray = prices["high"] < prices["low"]
     yield from bad(label, time, crossed, "high < low")
     for name in ("open", "close"):
-        slack = CLOSE_ENOUGH * np.abs(prices[name])
-        outside = (prices[name] > prices["high"] + slack) | (prices[name] < prices["low"] - slack)
+        outside = beyond(prices[name], prices["low"], prices["high"])
         yield from bad(label, time, outside & ~crossed, f"its {name} outside its range low..high")
     if "volume" in values:
-        yield from volume_findings(label, time, stacked, values["volume"])
+        yield from volume_findings(label, time, each, values["volume"])
 
 
-def volume_findings(label: str, time: Int64, prices: Float, volume: Float) -> Iterator[Finding]:
-    """Volume below zero or infinite: fatal; not known, or none at a flat price: noted."""
+def beyond(price: Float, low: Float, high: Float) -> BoolArray:
+    """Where a price lies outside low..high by more than rounding; without a copy of the prices where none does."""
+    outside: BoolArray = (price > high) | (price < low)
+    if outside.any():
+        slack = CLOSE_ENOUGH * np.abs(price)
+        outside = (price > high + slack) | (price < low - slack)
+    return outside
+
+
+def volume_findings(label: str, time: Int64, prices: Sequence[Float], volume: Float) -> Iterator[Finding]:
+    """Volume below zero or infinite: fatal; not known, or none at a flat price: noted. prices: open, high, low, close."""
     yield from bad(label, time, (volume < 0) | np.isinf(volume), "a volume below zero or infinite")
     yield from bad(label, time, np.isnan(volume) & ~np.isnan(prices[3]), "no volume", fatal=False)
-    flat = (volume == 0) & (prices.max(axis=0) == prices.min(axis=0))
+    flat = reduce(np.logical_and, [prices[0] == p for p in prices[1:]], volume == 0)
     yield from bad(label, time, flat, "a flat price and no volume (filled by the source?)", fatal=False)
 
 

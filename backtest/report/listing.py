@@ -30,11 +30,11 @@ def sound(rows: Sequence[Row], kind: str, console: Console) -> list[Row]:
     return [row for row in rows if "error" not in row]
 
 
-def entries(rows: Sequence[tuple[str, str, str]], console: Console) -> None:
-    """Print each name, with a sentence and a dim line of facts below it."""
-    for name, sentence, facts in rows:
+def entries(rows: Sequence[tuple[str, str, str]], console: Console, more: Sequence[str] = ()) -> None:
+    """Print each name, with a sentence and a dim line of facts below it; more: a further line for each, or ""."""
+    for i, (name, sentence, facts) in enumerate(rows):
         console.print(Text(printable(name), style="bold"))
-        for text, style in ((sentence, ""), (facts, "dim")):
+        for text, style in ((sentence, ""), (facts, "dim"), (more[i] if more else "", "yellow")):
             if text:
                 body = Padding(Text(printable(text), style=style), (0, 0, 0, 2), expand=False)
                 console.print(body, width=min(console.width, WIDEST))
@@ -42,13 +42,32 @@ def entries(rows: Sequence[tuple[str, str, str]], console: Console) -> None:
 
 def print_markets(rows: Sequence[Row], console: Console) -> None:
     """Print each market with its symbols, its span and what its series are."""
-    found = []
+    found, wanting = [], []
     for row in sound(rows, "markets", console):
         span = span_words(row["start"], row["end"]) if row["start"] and row["end"] else ""
         traded = f"traded from {row['trade_from'].removesuffix('T00:00Z')}" if row["trade_from"] else ""
         facts = [", ".join(row["symbols"]), row["interval"] or "", span, traded, ", ".join(row["origins"])]
-        found.append((row["name"], row["description"], " · ".join(fact for fact in facts if fact)))
-    entries(found, console)
+        found.append((row["name"], row["description"], " · ".join(fact for fact in (*facts, held_words(row)) if fact)))
+        wanting.append(wanting_words(row))
+    entries(found, console, wanting)
+
+
+def held_words(row: Row) -> str:
+    """Return that everything a market takes from the store is here, if so."""
+    series = row.get("series", ())
+    return "all data here" if series and not row["fetch"] else ""
+
+
+def wanting_words(row: Row) -> str:
+    """Return which of a market's series are not here, and the command that gets them; "" where all are, or none is needed."""
+    if row.get("problem"):
+        return str(row["problem"])
+    needed = [s for s in row.get("series", ()) if not s["of"].endswith(".check")]  # a second source is not run on
+    names = [s["of"] for s in needed if s["state"] in ("part", "missing")]
+    if not names:
+        return ""
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"not here: {shown} ({len(names)} of {len(needed)} series); get them with `{row['fetch']}`"
 
 
 def print_strategies(rows: Sequence[Row], console: Console) -> None:

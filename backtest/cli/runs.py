@@ -1,106 +1,33 @@
-"""The command line: each command reads its options, calls the function of the same name, and prints."""
+"""Commands about runs: make them, check them, list them and show them again."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from backtest.cli.app import app, print_json, terminal
+from backtest.cli.folder import data_folder
+from backtest.cli.options import (
+    AssumeFunding,
+    Cash,
+    DataFolder,
+    Intrabar,
+    Json,
+    Leverage,
+    Margin,
+    MarketName,
+    Parameters,
+    Results,
+    Seed,
+    VenueName,
+)
 from backtest.errors import ConfigError, LevelbreakError, did_you_mean
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from backtest.model.config import RunConfig
 
-__all__ = ["app", "main"]
-
-
-class Commands(TyperGroup):
-    """The commands; a mistake of the user's is one sentence on stderr and exit code 2, never a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            value = super().invoke(ctx)
-            sys.stdout.flush()
-        except LevelbreakError as error:
-            say_error(str(error))
-            raise typer.Exit(2) from None
-        return value
-
-
-def say_error(sentence: str) -> None:
-    if sys.stderr.isatty():  # a terminal would break the line inside a word
-        from shutil import get_terminal_size
-        from textwrap import fill
-
-        width = get_terminal_size().columns
-        sentence = fill(f"error: {sentence}", width, break_long_words=False, break_on_hyphens=False)
-        sentence = sentence.removeprefix("error: ")
-    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(sentence, err=True)
-
-
-app = typer.Typer(
-    cls=Commands,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # half of the time that the help takes
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-Results = Annotated[
-    Path | None,
-    typer.Option("--results", metavar="DIR", help="Folder of runs; else $BACKTEST_RESULTS, else ./results."),
-]
-
-MarketName = Annotated[
-    str | None,
-    typer.Option("--market", "-m", help="A declared market's name, or a TOML file; else deleveraging-2026."),
-]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A parameter, e.g. levels=75000,70000; repeatable."),
-]
-VenueName = Annotated[str | None, typer.Option("--venue", help="A venue's name, or a TOML file; else binance-usdm.")]
-Cash = Annotated[float | None, typer.Option("--cash", help="Wallet at the start, quote units.")]
-Leverage = Annotated[float | None, typer.Option("--leverage", help="The venue's leverage setting (not the exposure).")]
-Margin = Annotated[Literal["isolated", "cross"] | None, typer.Option("--margin", help="Margin mode.")]
-Intrabar = Annotated[
-    Literal["worst", "best", "fine"] | None,
-    typer.Option("--intrabar", help="Which of two events inside a bar comes first."),
-]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of a simulated market.")]
-AssumeFunding = Annotated[
-    float | None,
-    typer.Option(
-        "--assume-funding", metavar="RATE", help="Rate for missing funding stamps, a fraction; flagged in the result."
-    ),
-]
-
-
-def show_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"levelbreak {version('levelbreak')}")
-        raise typer.Exit
-
-
-@app.callback()
-def backtest(
-    version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Backtest what happens to a trading idea when support breaks in a leveraged crypto market."""
-
-
-# --- run ---------------------------------------------------------------------------------------------------------
+__all__ = ["check", "list_", "run", "show"]
 
 
 @app.command(short_help="Run strategies and keep what came of it.")
@@ -123,6 +50,7 @@ def run(
     seed: Seed = None,
     assume_funding: AssumeFunding = None,
     results: Results = None,
+    folder: DataFolder = None,
     json: Json = False,
 ) -> None:
     """Run strategies on a market, print what came of it, and write a folder for each run."""
@@ -133,7 +61,7 @@ def run(
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(market, venue, account, engine=engine, seed=seed, assume_funding=assume_funding)
     configs = configurations(names, assignments(set_ or []), base)
-    with progress_bar(len(configs)) as advance:
+    with data_folder(folder), progress_bar(len(configs)) as advance:
         outcomes = run_many(configs, advance)
     report(names, outcomes, results, json)
 
@@ -241,6 +169,7 @@ def check(
     intrabar: Intrabar = None,
     seed: Seed = None,
     assume_funding: AssumeFunding = None,
+    folder: DataFolder = None,
     json: Json = False,
 ) -> None:
     """Run a strategy's plan on both engines and print the first difference, if any; exit with 1 where they differ."""
@@ -252,105 +181,11 @@ def check(
     # Without the name of a check all of them are meant; there is one.
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(market, venue, account, seed=seed, assume_funding=assume_funding)
-    found = compare_engines(replace(base, strategy=strategy, parameters=tuple(assignments(set_ or []).items())))
+    with data_folder(folder):
+        found = compare_engines(replace(base, strategy=strategy, parameters=tuple(assignments(set_ or []).items())))
     print_json(found.to_dict()) if json else print_comparison(found.to_dict(), terminal())
     if not found.agrees:
         raise typer.Exit(1)
-
-
-# --- what there is -----------------------------------------------------------------------------------------------
-
-
-@app.command()
-def markets(json: Json = False) -> None:
-    """List the declared markets."""
-    from backtest.market import describe_market, market_names
-
-    found = described(market_names(), describe_market)
-    if json:
-        print_json({"markets": [market_facts(name, d) for name, d in found.items()]})
-        return
-    from backtest.report.listing import print_markets
-
-    print_markets([market_facts(name, d) for name, d in found.items()], terminal())
-
-
-def described(names: Sequence[str], describe: Any) -> dict[str, Any]:
-    """Return name -> description, or the error of a file that is wrong: one bad file doesn't hide the others."""
-    found: dict[str, Any] = {}
-    for name in names:
-        try:
-            found[name] = describe(name)
-        except LevelbreakError as error:
-            found[name] = error
-    return found
-
-
-def market_facts(name: str, found: Any) -> dict[str, Any]:
-    if isinstance(found, LevelbreakError):
-        return {"name": name, "error": str(found)}
-    from backtest.model.arrays import utc_text
-
-    times = {key: getattr(found, key) for key in ("start", "end", "trade_from")}
-    return {
-        "name": name,
-        "description": found.description,
-        "symbols": list(found.symbols),
-        "interval": found.interval,
-        **{key: None if time is None else utc_text(time) for key, time in times.items()},
-        "origins": list(found.origins),
-    }
-
-
-@app.command(short_help="List the strategies, or explain one.")
-def strategies(
-    name: Annotated[str | None, typer.Argument(help="A name or path: its parameters, defaults and meaning.")] = None,
-    json: Json = False,
-) -> None:
-    """List the strategies, or say what one does and which parameters it has."""
-    from backtest.plugins import describe_strategy, strategy_names
-    from backtest.report.listing import print_strategies, print_strategy
-
-    if name is not None:
-        facts = strategy_facts(name, describe_strategy(name))
-        print_json(facts) if json else print_strategy(facts, terminal())
-        return
-    every = [strategy_facts(n, d) for n, d in described(strategy_names(), describe_strategy).items()]
-    print_json({"strategies": every}) if json else print_strategies(every, terminal())
-
-
-def strategy_facts(name: str, found: Any) -> dict[str, Any]:
-    if isinstance(found, LevelbreakError):
-        return {"name": name, "error": str(found)}
-    parameters = [{key: getattr(p, key) for key in ("name", "type", "default", "meaning")} for p in found.parameters]
-    return {
-        "name": found.name,
-        "title": found.title,
-        "doc": found.doc,
-        "path": str(found.path),
-        "parameters": parameters,
-    }
-
-
-@app.command(short_help="List the venues and their fees.")
-def venues(json: Json = False) -> None:
-    """List the venues with their fees and the account's defaults."""
-    from backtest.report.listing import print_venues
-    from backtest.venues import load_venue, venue_names
-
-    every = [venue_facts(name, found) for name, found in described(venue_names(), load_venue).items()]
-    print_json({"venues": every}) if json else print_venues(every, terminal())
-
-
-def venue_facts(name: str, found: Any) -> dict[str, Any]:
-    if isinstance(found, LevelbreakError):
-        return {"name": name, "error": str(found)}
-    keys = ("maker", "taker", "slippage", "liquidation_fee", "cash", "leverage", "margin_mode", "intrabar")
-    symbols = sorted(found.instruments)
-    return {"name": name, **{key: getattr(found, key) for key in keys}, "symbols": symbols}
-
-
-# --- runs that were made -----------------------------------------------------------------------------------------
 
 
 @app.command("list")
@@ -393,28 +228,3 @@ def show(
     except (KeyError, TypeError, AttributeError) as error:
         raise ResultsError(f"The summary.json of {saved.path.name} lacks {error}; run it again.") from error
     print_report([summary], [saved.path], terminal())
-
-
-# --- output ------------------------------------------------------------------------------------------------------
-
-
-def print_json(document: Any) -> None:
-    from json import dumps
-
-    from backtest.analysis.summary import as_plain
-
-    typer.echo(dumps(as_plain(document), indent=2, allow_nan=False, default=str))
-
-
-def terminal() -> "Console":
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, emoji=False)
-
-
-def main() -> None:
-    """Run the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    app()

@@ -1,0 +1,18 @@
+"""The command line: each command reads its options, calls the function of the same name, and prints."""
+
+import sys
+
+from backtest.cli.app import app
+from backtest.cli.data import fetch
+from backtest.cli.listings import markets, strategies, venues
+from backtest.cli.runs import check, list_, run, show
+
+__all__ = ["app", "check", "fetch", "list_", "main", "markets", "run", "show", "strategies", "venues"]
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()
