@@ -4,15 +4,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backtest.market import load_market
+    from backtest.market import fetch, load_market
     from backtest.model import Bars, Market, Passport, Plan, Result, RunConfig, Venue
     from backtest.runner import run
     from backtest.venues import load_venue
 
-__all__ = ["Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue", "load_market", "load_venue", "run"]
+__all__ = [
+    "Bars",
+    "Market",
+    "Passport",
+    "Plan",
+    "Result",
+    "RunConfig",
+    "Venue",
+    "fetch",
+    "load_market",
+    "load_venue",
+    "run",
+]
 
 # Where each public name lives; imported on first use, so that the command line starts without numpy and pandas.
 HOMES = dict.fromkeys(("Bars", "Market", "Passport", "Plan", "Result", "RunConfig", "Venue"), "backtest.model") | {
+    "fetch": "backtest.market",
     "load_market": "backtest.market",
     "load_venue": "backtest.venues",
     "run": "backtest.runner",

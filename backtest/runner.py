@@ -8,7 +8,8 @@ from typing import Any
 from backtest.engines import check_engine, get_engine, get_native_engine
 from backtest.errors import ConfigError, LevelbreakError, StrategyError, did_you_mean
 from backtest.market import load_market
-from backtest.model import Market, Result, RunConfig, Venue
+from backtest.market.tiers import tier_lines
+from backtest.model import Market, Passport, Result, RunConfig, Venue
 from backtest.plugins import BacktraderStrategy, load_strategy, make_plan
 from backtest.venues import check_leverage, load_venue
 
@@ -44,7 +45,13 @@ def run_on(market: Market, config: RunConfig) -> Result:
         venue = venue_of(config, market)
         result = get_engine(engine)(market, plan, venue)
     complete = replace(config, engine=engine, parameters=parameters_of(strategy, config))
-    return replace(result, config=complete, market_name=market.name)
+    return replace(result, config=complete, market_name=market.name, passport=with_tiers(result))
+
+
+def with_tiers(result: Result) -> Passport:
+    """Return the result's passport with a line for each symbol's margin tiers."""
+    end = int(result.time[-1]) + result.interval
+    return Passport((*result.passport.series, *tier_lines(result.venue, result.symbols, int(result.time[0]), end)))
 
 
 def engine_of(strategy: Any, config: RunConfig) -> str:

@@ -22,8 +22,8 @@ from store_made import JULY, LATER, MINUTE, NOW, bars, cut
 from backtest.market.bars import Span, load_bars
 from backtest.market.declare import Source
 from backtest.market.obtain import Sources
-from backtest.market.partitions import arrow, encode
-from backtest.market.store import open_entry, read_entry, store_root
+from backtest.market.store.entry import open_entry, read_entry, store_root
+from backtest.market.store.partitions import arrow, encode
 
 BARS = 1_000_000
 ROUNDS = 30

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from servers.binance_archive import Archive
 
-from backtest.market.fetch import fetch
+from backtest.market.fetching.fetch import fetch
 from backtest.market.sources import get_source
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from no_network import stay_on_loopback  # noqa: F401 - a fixture for every test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

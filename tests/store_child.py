@@ -12,7 +12,7 @@ import filelock  # noqa: F401  imported here once, for all children
 import pyarrow.parquet  # noqa: F401
 from store_made import HOUR, LATER, NOW, bars, pages
 
-from backtest.market.store import open_entry
+from backtest.market.store.entry import open_entry
 
 BARS, ROWS = 1_000, 100  # over the end of a month, ten pages
 

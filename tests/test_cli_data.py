@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from backtest import cli
 from backtest.errors import SourceError
 from backtest.market import load_market
-from backtest.market.lanes import Progress
+from backtest.market.fetching.lanes import Progress
 from backtest.report.fetching import watch
 
 MARKET = """description = "Two coins"

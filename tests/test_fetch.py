@@ -9,8 +9,8 @@ import pytest
 from fake_source import DAY, HOUR, FakeSource
 
 from backtest.errors import MarketError, SourceError
-from backtest.market import store
-from backtest.market.fetch import fetch
+from backtest.market.fetching.fetch import fetch
+from backtest.market.store import entry as store
 
 T0 = 1_751_328_000_000_000_000  # 2025-07-01T00:00Z
 LATER = T0 + 400 * DAY

@@ -14,14 +14,12 @@ import pytest
 from servers.binance_archive import Archive
 
 from backtest.market import load_market
-from backtest.market.fetch import fetch
-from backtest.market.store import list_entries
-from backtest.market.verify import verify
+from backtest.market.fetching.fetch import fetch
+from backtest.market.store.entry import list_entries
+from backtest.market.store.verify import verify
 
 COMMAND = [sys.executable, "-c", "from backtest.cli import main; main()"]
-CHILD = (
-    "import sys\nfrom backtest.market.fetch import fetch\nprint('go', flush=True)\nfetch(sys.argv[1])\nprint('done')"
-)
+CHILD = "import sys\nfrom backtest.market.fetching.fetch import fetch\nprint('go', flush=True)\nfetch(sys.argv[1])\nprint('done')"
 MARKET = """interval = "1h"
 start = "2026-01-20"
 end = "2026-03-08"

@@ -10,9 +10,9 @@ from store_made import DAY, HOUR, JULY, LATER, NOW, same
 from backtest.errors import MarketError
 from backtest.market import load_market
 from backtest.market.clock import parse_time
-from backtest.market.imports import import_file
-from backtest.market.store import open_entry
-from backtest.market.verify import verify
+from backtest.market.store.entry import open_entry
+from backtest.market.store.imports import import_file
+from backtest.market.store.verify import verify
 
 BARS = "time,open,high,low,close,volume\n2025-07-01T00:00Z,10,12,9,11,5\n2025-07-01T01:00Z,11,13,10,12,6\n"
 

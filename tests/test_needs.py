@@ -5,7 +5,7 @@ import pytest
 from backtest.errors import MarketError
 from backtest.market.declare import read_declaration
 from backtest.market.declare_series import Source
-from backtest.market.needs import SeriesId, needs_of, stored
+from backtest.market.fetching.needs import SeriesId, needs_of, stored
 
 MINUTE = 60_000_000_000
 HOUR, DAY = 60 * MINUTE, 1440 * MINUTE

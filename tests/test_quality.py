@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from real_market import HISTORY, needs_history
 
 from backtest.errors import MarketError
-from backtest.market.agreement import agreement, resample
-from backtest.market.measures import (
+from backtest.market.quality.agreement import agreement, resample
+from backtest.market.quality.assess import HEADERS, NOTHING, Repair, assess
+from backtest.market.quality.measures import (
     bad_rows,
     calendar_of,
     duplicates_of,
@@ -20,7 +21,6 @@ from backtest.market.measures import (
     stale_of,
     wicks_of,
 )
-from backtest.market.quality import HEADERS, NOTHING, Repair, assess
 from backtest.model.arrays import DAY, HOUR, utc_text
 
 START = 1_770_076_800_000_000_000  # 2026-02-03T00:00Z, a Tuesday

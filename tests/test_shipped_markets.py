@@ -12,10 +12,10 @@ import pytest
 from backtest.market import load_market
 from backtest.market.crises import load_crises
 from backtest.market.declare import describe_market, read_declaration
-from backtest.market.needs import needs_of
+from backtest.market.fetching.needs import needs_of
 from backtest.market.sources import get_source
 from backtest.market.sources.base import COLUMNS, Page, Request
-from backtest.market.store import open_entry
+from backtest.market.store.entry import open_entry
 from backtest.model.arrays import DAY, HOUR, utc_text
 from backtest.places import shipped
 

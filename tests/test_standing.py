@@ -2,9 +2,10 @@
 
 import pytest
 
-from backtest.market.standing import SUBJECTS, Standing, standing, tier_lines
+from backtest.market.tiers import tier_lines
 from backtest.model import Instrument, TierTable, Venue
 from backtest.model.passport import Passport, Series
+from backtest.model.standing import SUBJECTS, Standing, standing
 from backtest.venues import load_venue
 
 JAN, FEB, MAR = 1_767_225_600_000_000_000, 1_769_904_000_000_000_000, 1_772_323_200_000_000_000  # of 2026

@@ -7,9 +7,9 @@ import pytest
 from store_made import DAY, HOUR, JULY, LATER, MINUTE, NOW, bars, cut, files, pages, same
 
 from backtest.errors import MarketError
-from backtest.market.manifest import read_manifest
 from backtest.market.sources.base import COLUMNS, Page
-from backtest.market.store import Entry, entry_name, list_entries, open_entry, store_root
+from backtest.market.store.entry import Entry, entry_name, list_entries, open_entry, store_root
+from backtest.market.store.manifest import read_manifest
 
 
 def hourly(root: Path) -> Entry:

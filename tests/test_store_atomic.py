@@ -16,9 +16,9 @@ from store_child import BARS, ROWS
 from store_made import HOUR, JULY, LATER, NOW, bars, cut, files, pages, same
 
 from backtest.errors import MarketError
-from backtest.market.manifest import read_manifest
-from backtest.market.store import Entry, open_entry
-from backtest.market.verify import verify
+from backtest.market.store.entry import Entry, open_entry
+from backtest.market.store.manifest import read_manifest
+from backtest.market.store.verify import verify
 
 MADE = bars(BARS)
 OLD, NEW = JULY + 800 * HOUR, JULY + BARS * HOUR  # stored before; stored by the write that is disturbed

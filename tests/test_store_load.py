@@ -10,7 +10,7 @@ from backtest.errors import MarketError
 from backtest.market import load_market
 from backtest.market.obtain import Sources
 from backtest.market.sources.base import Page
-from backtest.market.store import Entry, open_entry
+from backtest.market.store.entry import Entry, open_entry
 
 MARKET = """interval = "1h"
 start = "2025-07-01"

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_made import DAY, HOUR, JULY, LATER, NOW, files, same
 
-from backtest.market.partitions import decode, encode, split
 from backtest.market.sources.base import COLUMNS, Page
-from backtest.market.spans import inside, joined, outside
-from backtest.market.store import open_entry
+from backtest.market.store.entry import open_entry
+from backtest.market.store.partitions import decode, encode, split
+from backtest.market.store.spans import inside, joined, outside
 
 START = JULY - 40 * HOUR  # pages run over the end of a month and, with days, of a year
 ODD = st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-300, 1e300, np.nan, 60_000.5])

@@ -5,9 +5,9 @@ import pytest
 from store_made import HOUR, JULY, LATER, NOW, bars, cut, files
 
 from backtest.errors import MarketError
-from backtest.market.manifest import MANIFEST, manifest_text, read_manifest
-from backtest.market.store import list_entries, open_entry, read_entry
-from backtest.market.verify import verify
+from backtest.market.store.entry import list_entries, open_entry, read_entry
+from backtest.market.store.manifest import MANIFEST, manifest_text, read_manifest
+from backtest.market.store.verify import verify
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 from backtest.analysis import metrics
 from backtest.model import Score
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS, MEMO_KINDS, REJECTION_REASONS, Result
+from backtest.model.standing import SUBJECTS, standing
 
 __all__ = ["METRICS", "Summary", "analyze", "figures"]
 
@@ -42,8 +43,8 @@ class Summary:
     win_rate: of the closed ones; exposure: fraction of bars at whose close a position was held; funding_paid, fees:
     positive is paid, negative received; unrealised: of the positions still open; pnl_by_kind: sum of the ledger's
     amounts by kind, together the change of the wallet; memo: what is already inside (slippage); rejections: rows that
-    came to nothing, by reason; assumptions: name -> count; findings: what is wrong with the data; settings: of venue,
-    account and engine.
+    came to nothing, by reason; assumptions: name -> count; findings: what is wrong with the data; standing: subject of
+    the data (price, mark, funding, ...) -> origin -> number of symbols; settings: of venue, account and engine.
     """
 
     strategy: str
@@ -79,6 +80,7 @@ class Summary:
     symbols: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    standing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain data for JSON: the figures under "metrics", NaN and infinite as None."""
@@ -90,6 +92,7 @@ class Summary:
     def from_dict(cls, data: Mapping[str, Any]) -> "Summary":
         """Return the summary that `to_dict` wrote; None is NaN again. A missing field is a KeyError."""
         flat = {**data, **{k: math.nan if v is None else v for k, v in data["metrics"].items()}}
+        flat = {"standing": {}, **flat}  # a run of an earlier version does not say it
         values: dict[str, Any] = {f.name: flat[f.name] for f in fields(cls)}
         for name in ("findings", "tier_tables", "symbols"):
             values[name] = tuple(values[name])
@@ -121,6 +124,7 @@ def analyze(result: Result) -> Summary:
         symbols=tuple(result.symbols),
         parameters=dict(config.parameters) if config else {},
         settings=venue_settings(result),
+        standing=standing_of(result),
         assumptions={name: int(count) for name, count in result.assumptions.items()},
         rejections=counts(result.rejections.reason, REJECTION_REASONS),
         **span(result),
@@ -128,6 +132,16 @@ def analyze(result: Result) -> Summary:
         **trading(result),
         **money(result),
     )
+
+
+def standing_of(result: Result) -> dict[str, dict[str, int]]:
+    """Return, by subject of the data, how many symbols it is real, proxy, simulated, assumed or missing for."""
+    found: dict[str, dict[str, int]] = {}
+    for one in standing(result.passport, result.symbols):
+        if one.subject in SUBJECTS:
+            of = found.setdefault(one.subject, {})
+            of[one.origin] = of.get(one.origin, 0) + 1
+    return found
 
 
 def venue_settings(result: Result) -> dict[str, Any]:

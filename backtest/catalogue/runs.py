@@ -105,7 +105,8 @@ def run_id(result: "Result", source: str) -> str:
     source: the strategy's source or its digest. A result that does not say its engine counts as one of the fast engine.
     """
     config = config_of(result)
-    parts = (replace(config, engine=config.engine or "fast"), source, result.passport, venue_numbers(result))
+    data = [(s.name, s.origin, s.sha256) for s in result.passport.series]  # not when it was fetched
+    parts = (replace(config, engine=config.engine or "fast"), source, data, venue_numbers(result))
     return hashlib.sha256("\n".join(repr(part) for part in parts).encode()).hexdigest()[:ID_LENGTH]
 
 

@@ -32,8 +32,8 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Fetch what a market needs and lacks, keep it, and say what it is worth; the same command resumes where it stopped."""
-    from backtest.market.fetch import fetch as fetch_market
-    from backtest.market.quality import HEADERS
+    from backtest.market.fetching.fetch import fetch as fetch_market
+    from backtest.market.quality.assess import HEADERS
     from backtest.report.fetching import print_fetch, print_plan, watch
 
     with data_folder(folder), watch() as progress:
@@ -52,8 +52,8 @@ def fetch(
 @data.command(short_help="Compare every kept series with its checksums.")
 def verify(folder: DataFolder = None, json: Json = False) -> None:
     """Compare every series of the store with its manifest; exit with 1 where one was changed or a part is missing."""
-    from backtest.market.store import store_root
-    from backtest.market.verify import verify as verify_store
+    from backtest.market.store.entry import store_root
+    from backtest.market.store.verify import verify as verify_store
     from backtest.report.fetching import print_verified
 
     with data_folder(folder):
@@ -88,8 +88,8 @@ def import_(
     """Take a file of your own into the store, where a market finds it like a fetched one."""
     from dataclasses import asdict
 
-    from backtest.market.imports import import_file
-    from backtest.market.store import entry_name, store_root
+    from backtest.market.store.entry import entry_name, store_root
+    from backtest.market.store.imports import import_file
     from backtest.report.fetching import print_imported
 
     with data_folder(folder):

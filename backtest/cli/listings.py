@@ -59,7 +59,7 @@ def market_facts(name: str, found: Any) -> dict[str, Any]:
 
 def kept_facts(name: str) -> dict[str, Any]:
     """Return how far the series that a market takes from the store are here, and the command that gets the rest."""
-    from backtest.market.inventory import inventory
+    from backtest.market.fetching.inventory import inventory
 
     try:
         held = [holding.to_dict() for holding in inventory(name)]

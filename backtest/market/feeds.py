@@ -10,8 +10,8 @@ from backtest.market.bars import Span
 from backtest.market.certify import certify
 from backtest.market.clock import interval_text
 from backtest.market.declare import Source
+from backtest.market.fetching.needs import reach
 from backtest.market.kept import Kept, keep
-from backtest.market.needs import reach
 from backtest.market.obtain import Sources
 from backtest.market.read import Columns, integers
 from backtest.market.sources import SOURCES

@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from backtest.market.declare_series import Role, Source
-from backtest.market.manifest import Manifest, read_manifest
-from backtest.market.needs import SeriesId, reach, stored
+from backtest.market.fetching.needs import SeriesId, reach, stored
 from backtest.market.read import store_entry
 from backtest.market.sources import SOURCES
-from backtest.market.store import entry_name, file_name
+from backtest.market.store.entry import entry_name, file_name
+from backtest.market.store.manifest import Manifest, read_manifest
 from backtest.market.validate import Finding, count
 from backtest.model.arrays import DAY, SECOND, utc_text
 

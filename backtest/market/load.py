@@ -14,7 +14,7 @@ from backtest.market.declare_series import derives
 from backtest.market.feeds import load_feeds
 from backtest.market.funding import assume_holes, join, load_stamps, note_holes
 from backtest.market.obtain import PRICES, Sources
-from backtest.market.proxies import liquidation_feeds, mark_line
+from backtest.market.proxies import liquidation_feeds, mark_line, open_interest_of
 from backtest.market.read import Columns
 from backtest.market.validate import CLOSE_ENOUGH, count
 from backtest.model.arrays import utc_text
@@ -142,9 +142,8 @@ def with_derived(market: Market, names: tuple[str, ...]) -> Market:
     of = {line.name: line for line in lines}
     for symbol in dict.fromkeys(name.rpartition(".")[0] for name in names):
         lender = f"{symbol}.open_interest"
-        made_of = (of[f"{symbol}.bars"], of[lender])
-        nothing = Feed(lender, np.empty(0, np.int64), np.empty(0), "usd")
-        made = liquidation_feeds(symbol, market[symbol], feeds.get(lender, nothing), made_of)
+        found = open_interest_of(symbol, feeds) or Feed(lender, np.empty(0, np.int64), np.empty(0), "usd")
+        made = liquidation_feeds(symbol, market[symbol], found, (of[f"{symbol}.bars"], of[found.name]))
         feeds |= {name: feed for name, (feed, _) in made.items() if name in names and feed is not None}
         lines += [line for name, (_, line) in made.items() if name in names]
     return replace(market, feeds=feeds, passport=Passport(tuple(lines)))

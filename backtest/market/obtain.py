@@ -52,7 +52,7 @@ class Sources:
 
     def stored(self, source: str, symbol: str, kind: str, interval: int) -> Table:
         """Return the table of a stored series, as its source spells it, read once; interval in ns, 0 for stamps."""
-        from backtest.market.store import entry_name, file_name
+        from backtest.market.store.entry import entry_name, file_name
 
         fetched = entry_name(symbol, kind, interval)
         return self.stored_at(store_entry(source, file_name(symbol, kind, interval), self.market, fetched))
@@ -131,9 +131,9 @@ def stored_table(path: Path) -> Table:
         table = open_table(path)
         note = f"{path.parent.name}/{path.name} was placed in the store by hand; nothing shows whether it was changed."
         return replace(table, findings=(*table.findings, note))
-    from backtest.market.partitions import arrow
-    from backtest.market.provenance import findings_of, source_of
-    from backtest.market.store import read_entry
+    from backtest.market.store.entry import read_entry
+    from backtest.market.store.partitions import arrow
+    from backtest.market.store.provenance import findings_of, source_of
 
     entry = read_entry(path)
     rows = entry.read()

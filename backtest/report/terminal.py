@@ -216,6 +216,8 @@ def print_data(summaries: Sequence[Summary], console: Console) -> None:
     title("Data", console)
     for grade in dict.fromkeys(s.grade for s in summaries):
         bullet(Text(words.grade_words(grade), style="yellow" if grade in "CD" else ""), console)
+    for told in dict.fromkeys(words.standing_words(s.standing) for s in summaries if s.standing):
+        bullet(told, console)
     findings = list(dict.fromkeys(f for s in summaries for f in s.findings))
     for finding in findings[:SHOWN_FINDINGS]:
         bullet(finding, console)

@@ -1,7 +1,7 @@
 """Figures and facts as a reader sees them: numbers as text, assumptions in plain words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backtest.model.arrays import DAY, HOUR, SECOND
@@ -18,6 +18,7 @@ __all__ = [
     "ratio",
     "same_digits",
     "span_words",
+    "standing_words",
     "value_words",
 ]
 
@@ -186,3 +187,16 @@ def grade_words(grade: str) -> str:
     """
     meaning = "the market was made by a generator" if grade == "D" else GRADE_MEANING.get(grade, "unknown")
     return f"grade {grade}, {GRADE_NAME.get(grade, 'unknown')}: {meaning.removeprefix('all real: ')}"
+
+
+def standing_words(standing: Mapping[str, Mapping[str, int]]) -> str:
+    """Return how the data stand, subject by subject; where symbols differ, with their numbers.
+
+    >>> standing_words({"price": {"real": 2}, "mark": {"real": 1, "missing": 1}, "macro": {"missing": 1}})
+    'price real, mark real (1) and missing (1), macro missing'
+    """
+    told = []
+    for subject, origins in standing.items():
+        alone = len(origins) == 1
+        told.append(f"{subject} " + " and ".join(o if alone else f"{o} ({n})" for o, n in origins.items()))
+    return ", ".join(told)

@@ -280,7 +280,9 @@ def broken(error: Exception, url: str, timeout: float) -> Failure:
 
 # What the libraries' long messages come down to.
 SIGNS = {
-    r"NameResolution|getaddrinfo|Name or service|nodename|gaierror|resolve host": "has no address here: no network, or no such host",
+    r"NameResolution|getaddrinfo|Name or service|nodename|gaierror|resolve host": (
+        "has no address here: no network, or no such host"
+    ),
     r"ProxyError": "can't be reached through the proxy",
     r"SSLError|CERTIFICATE": "has a certificate that is not accepted here",
     r"refused|Could not connect": "refused the connection",

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backtest.errors import MarketError
-from backtest.market.spans import Spans, outside
+from backtest.market.store.spans import Spans, outside
 
 __all__ = ["MANIFEST", "Asked", "Fetched", "Manifest", "Partition", "Revision", "manifest_text", "read_manifest"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from backtest.errors import MarketError
-from backtest.market.disk import LOCK
-from backtest.market.manifest import MANIFEST, Manifest, read_manifest
-from backtest.market.reading import changed, lacking, name_of
-from backtest.market.store import entry_name, is_leftover
+from backtest.market.store.disk import LOCK
+from backtest.market.store.entry import entry_name, is_leftover
+from backtest.market.store.manifest import MANIFEST, Manifest, read_manifest
+from backtest.market.store.reading import changed, lacking, name_of
 from backtest.market.validate import count
 
 __all__ = ["Finding", "verify"]

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from backtest.market.agreement import Agreement
 from backtest.market.clock import interval_text
-from backtest.market.measures import (
+from backtest.market.quality.agreement import Agreement
+from backtest.market.quality.measures import (
     LIMIT,
     STALE,
     BadRows,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backtest.errors import MarketError, did_you_mean
 from backtest.market.read import buffer
 from backtest.market.sources.base import COLUMNS
-from backtest.market.spans import Spans, inside
+from backtest.market.store.spans import Spans, inside
 from backtest.model.arrays import DAY, BoolArray, Int64
 
 __all__ = ["Overlap", "Rows", "canonical", "decode", "encode", "holes", "merge", "split", "tidy"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from backtest.errors import MarketError
-from backtest.market.manifest import Manifest, Partition, read_manifest
-from backtest.market.partitions import Rows, decode, names_of, of
 from backtest.market.sources.base import COLUMNS
+from backtest.market.store.manifest import Manifest, Partition, read_manifest
+from backtest.market.store.partitions import Rows, decode, names_of, of
 
 __all__ = ["changed", "lacking", "name_of", "read_part", "read_rows", "read_steadily"]
 

@@ -1,6 +1,6 @@
 """What the passport says of a stored series: where it came from and when, and what its manifest knows against it."""
 
-from backtest.market.manifest import Manifest
+from backtest.market.store.manifest import Manifest
 from backtest.market.validate import count
 
 __all__ = ["findings_of", "source_of"]

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from backtest.market.manifest import Asked, Fetched, Manifest, Partition, Revision
-from backtest.market.partitions import Overlap, Rows, canonical, encode, holes, merge, split, tidy
 from backtest.market.sources.base import Page
-from backtest.market.spans import inside, joined
+from backtest.market.store.manifest import Asked, Fetched, Manifest, Partition, Revision
+from backtest.market.store.partitions import Overlap, Rows, canonical, encode, holes, merge, split, tidy
+from backtest.market.store.spans import inside, joined
 from backtest.market.validate import count
 from backtest.model.arrays import HOUR, SECOND
 

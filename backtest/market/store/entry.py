@@ -16,12 +16,12 @@ from pathlib import Path
 
 from backtest.errors import MarketError
 from backtest.market.clock import interval_text
-from backtest.market.disk import TEMPORARY, locked, put, remove, saving, sync
-from backtest.market.manifest import MANIFEST, Asked, Manifest, manifest_text, read_manifest
-from backtest.market.merging import Merged, Written, merge_page
-from backtest.market.partitions import Rows, names_of
-from backtest.market.reading import lacking, name_of, read_part, read_steadily
 from backtest.market.sources.base import COLUMNS, Page
+from backtest.market.store.disk import TEMPORARY, locked, put, remove, saving, sync
+from backtest.market.store.manifest import MANIFEST, Asked, Manifest, manifest_text, read_manifest
+from backtest.market.store.merging import Merged, Written, merge_page
+from backtest.market.store.partitions import Rows, names_of
+from backtest.market.store.reading import lacking, name_of, read_part, read_steadily
 
 __all__ = [
     "Entry",

@@ -9,12 +9,12 @@ import numpy as np
 
 from backtest.errors import MarketError, did_you_mean
 from backtest.market.clock import interval_text
-from backtest.market.manifest import Asked
-from backtest.market.merging import Written
-from backtest.market.partitions import OPTIONAL, names_of
 from backtest.market.read import Columns, Table, columns_of, open_table, plain, value_columns
 from backtest.market.sources.base import COLUMNS, Page
-from backtest.market.store import open_entry, store_root
+from backtest.market.store.entry import open_entry, store_root
+from backtest.market.store.manifest import Asked
+from backtest.market.store.merging import Written
+from backtest.market.store.partitions import OPTIONAL, names_of
 from backtest.market.validate import Finding, count, order_findings, refuse, sift, usual_spacing
 
 __all__ = ["import_file"]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from backtest.errors import LevelbreakError, SourceError
-from backtest.market.needs import SeriesId
+from backtest.market.fetching.needs import SeriesId
 from backtest.market.sources.base import Page, Request, Source
 from backtest.market.sources.limits import HALT
 

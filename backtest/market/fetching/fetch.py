@@ -10,11 +10,11 @@ from typing import NoReturn
 from backtest.errors import LevelbreakError, MarketError
 from backtest.market.clock import parse_time
 from backtest.market.declare import grid_offset_of, read_declaration
-from backtest.market.fetched import FetchReport, conclude
-from backtest.market.lanes import Job, Progress, plan_pages, run_lanes
-from backtest.market.needs import Need, SeriesId, needs_of
+from backtest.market.fetching.fetched import FetchReport, conclude
+from backtest.market.fetching.lanes import Job, Progress, plan_pages, run_lanes
+from backtest.market.fetching.needs import Need, SeriesId, needs_of
 from backtest.market.sources import Source, get_source
-from backtest.market.store import open_entry, store_root
+from backtest.market.store.entry import open_entry, store_root
 from backtest.model.arrays import utc_text
 
 __all__ = ["INTERCHANGEABLE", "fetch", "jobs_of"]

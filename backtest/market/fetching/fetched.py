@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from backtest.errors import MarketError
-from backtest.market.agreement import Agreement, agreement
 from backtest.market.clock import interval_text
-from backtest.market.lanes import Job
-from backtest.market.needs import SeriesId
-from backtest.market.quality import Quality, Repair, assess
+from backtest.market.fetching.lanes import Job
+from backtest.market.fetching.needs import SeriesId
+from backtest.market.quality.agreement import Agreement, agreement
+from backtest.market.quality.assess import Quality, Repair, assess
 from backtest.model.arrays import utc_text
 
 __all__ = ["FetchReport", "FetchedSeries", "conclude"]

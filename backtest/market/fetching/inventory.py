@@ -7,8 +7,8 @@ from typing import Any, Literal
 from backtest.errors import MarketError
 from backtest.market.clock import interval_text
 from backtest.market.declare import read_declaration
-from backtest.market.fetch import job_of
-from backtest.market.needs import Need, needs_of
+from backtest.market.fetching.fetch import job_of
+from backtest.market.fetching.needs import Need, needs_of
 from backtest.market.read import store_entry, store_folders
 from backtest.market.sources import SOURCES
 from backtest.model.arrays import utc_text
