@@ -60,7 +60,9 @@ def test_what_is_simulated_is_called_so_at_once_and_everywhere(everything):
     for summary in (json.loads(p.read_text()) for p in folder.glob("results/*/summary.json")):
         assert summary["grade"] == "D"
         assert summary["assumptions"]["simulated_data"] > 0
-        assert {s["origin"] for s in summary["passport"]["series"]} == {"simulated"}
+        data = [s for s in summary["passport"]["series"] if not s["name"].endswith(".tiers")]
+        assert {s["origin"] for s in data} == {"simulated"}
+        assert summary["standing"]["tiers"] == {"real": 2, "proxy": 3}  # three tables are dated within the market's time
 
 
 def test_the_folders_that_are_named_hold_the_files_that_are_named(everything):
@@ -244,7 +246,9 @@ def test_a_small_market_to_the_cent(here):
     assert equity.equity.tolist()[:7] == pytest.approx([1000.0] * 6 + [1010.63829787])
     assert equity.equity.iloc[-1] == pytest.approx(979.702127664)
     assert len(rejections) == 0
-    assert one["grade"] == "A"
+    assert one["grade"] == "C"  # the data are real, the account's tiers made up
+    assert one["standing"]["price"] == {"real": 1}
+    assert one["standing"]["tiers"] == {"assumed": 1}
     assert one["metrics"]["funding_paid"] == pytest.approx(-0.978723404)
     assert_books_balance(here / one["folder"], one)
 
@@ -325,7 +329,7 @@ def test_the_same_from_python(here):
     frame = result.ledger.to_frame()
     assert frame.kind.tolist() == ["funding", "trade_pnl"]
     assert str(frame.time.dtype) == UTC
-    assert result.passport.grade == "A"
+    assert result.passport.grade == "C"  # the account's tiers are made up
     assert tree(here / "results") == {}
 
 
@@ -361,7 +365,10 @@ def test_a_strategy_by_its_path(here):
 
 def test_the_markets_there_are(here):
     found = {m["name"]: m for m in document(call("markets", "--json"))["markets"]}
-    assert sorted(found) == ["counterparty-2022", "deleveraging-2026"]
+    assert sorted(found) == [
+        "black-thursday-2020-03-12", "break-2026-02", "break-2026-02-daily", "counterparty-2022", "crash-2021-05-19",
+        "credit-2022-06", "deleveraging-2026", "ftx-2022-11", "liquidations-2025-10-10", "long-daily",
+    ]  # fmt: skip
     assert found["deleveraging-2026"]["origins"] == ["simulated"]
     assert found["deleveraging-2026"]["trade_from"] == "2025-10-15T00:00Z"
     text = call("markets").stdout

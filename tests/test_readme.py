@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from backtest import load_market
 from backtest.cli import app
+from backtest.market.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -221,9 +222,7 @@ def test_every_option_of_a_run_is_in_the_table():
 
 
 def test_commands_that_it_names_exist():
-    named = set(re.findall(r"`backtest ([a-z]+)", TEXT))
-    assert named - {"fetch"} == set(options()), "and none is left out"
-    assert "fetch" not in options(), "now that there is one, the README need not say that there is none"
+    assert set(re.findall(r"`backtest ([a-z]+)", TEXT)) == set(options()), "and none is left out"
 
 
 def test_files_that_it_links_and_names_exist():
@@ -234,8 +233,15 @@ def test_files_that_it_links_and_names_exist():
 def test_venues_and_markets_that_it_names_are_those_there_are():
     row = re.search(r"^\| `--venue NAME` \| (.*) \|$", TEXT, re.MULTILINE)[1]
     assert set(re.findall(r"`([a-z-]+)`", row)) == {p.stem for p in (ROOT / "data" / "venues").glob("*.toml")}
-    shipped = re.search(r"both shipped ones \((.*?)\)", TEXT)[1]
-    assert set(re.findall(r"`([^`]+)`", shipped)) == {p.stem for p in (ROOT / "data" / "markets").glob("*.toml")}
+    table = re.search(r"^\| market \| what \| sources \|\n(.*?)\n\n", TEXT, re.MULTILINE | re.DOTALL)[1]
+    first = " ".join(line.split("|")[1] for line in table.splitlines())
+    assert set(re.findall(r"`([^`]+)`", first)) == {p.stem for p in (ROOT / "data" / "markets").glob("*.toml")}
+
+
+def test_sources_that_it_names_are_those_there_are():
+    table = re.search(r"^\| source \| what it gives \|.*?\n(.*?)\n\n", TEXT, re.MULTILINE | re.DOTALL)[1]
+    first = " ".join(line.split("|")[1] for line in table.splitlines())
+    assert set(re.findall(r"`([^`]+)`", first)) == set(SOURCES)
 
 
 def test_the_table_of_layers_is_the_one_that_is_checked():

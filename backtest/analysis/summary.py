@@ -119,7 +119,7 @@ def analyze(result: Result) -> Summary:
         strategy=config.strategy if config else "plan",
         market=result.market_name,
         grade=result.passport.grade,
-        findings=result.passport.findings,
+        findings=findings_of(result),
         tier_tables=tuple(result.tier_tables),
         symbols=tuple(result.symbols),
         parameters=dict(config.parameters) if config else {},
@@ -132,6 +132,11 @@ def analyze(result: Result) -> Summary:
         **trading(result),
         **money(result),
     )
+
+
+def findings_of(result: Result) -> tuple[str, ...]:
+    """Return what is wrong with the data; how the tiers stand is an assumption of its own."""
+    return tuple(f for s in result.passport.series if not s.name.endswith(".tiers") for f in s.findings)
 
 
 def standing_of(result: Result) -> dict[str, dict[str, int]]:
