@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 import time
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -74,7 +75,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BACKTEST_DATA"] = folder
         path = market(Path(folder), options.years)
-        fetch(path, dry_run=True)  # what has to be imported is not the fetch's
+        fetch(path, dry_run=True)
+        for name in (
+            "requests",
+            "filelock",
+            "pyarrow.csv",
+            "pyarrow.parquet",
+        ):  # what has to be imported is not the fetch's
+            import_module(name)
         watcher = threading.Thread(target=watch_memory, args=(stop, memory), daemon=True)
         watcher.start()
         began = time.monotonic()

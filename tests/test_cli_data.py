@@ -48,8 +48,8 @@ def fake(tmp_path, monkeypatch):
     (tmp_path / "data" / "markets").mkdir(parents=True)
     (tmp_path / "data" / "markets" / "two.toml").write_text(MARKET)
     source = FakeSource()
-    monkeypatch.setattr("backtest.market.fetch.get_source", lambda name: source)
-    monkeypatch.setattr("backtest.market.inventory.SOURCES", ("fake",))
+    monkeypatch.setattr("backtest.market.fetching.fetch.get_source", lambda name: source)
+    monkeypatch.setattr("backtest.market.fetching.inventory.SOURCES", ("fake",))
     return source
 
 
@@ -87,6 +87,31 @@ def test_a_dry_run_says_what_would_be_asked_for(fake):
 def test_since_reaches_the_fetch(fake):
     _, told = document("fetch", "two", "--since", "2025-07-09")
     assert told["series"][2]["added"] == 48
+
+
+def test_what_is_kept_is_asked_for_again_where_that_is_wanted(fake):
+    call("fetch", "two")
+    fake.revise = 1.0
+    assert "nothing was missing" in said(call("fetch", "two"))
+    done = call("fetch", "two", "--again", "--since", "2025-07-10")
+    assert done.exit_code == 0
+    assert "fake has revised rows" in said(done)
+    _, told = document("fetch", "two", "--again")
+    assert [(s["added"], s["revised"]) for s in told["series"]] == [(0, 216), (0, 0), (0, 216)]  # all days but the last
+
+
+def test_a_market_that_lies_ahead_is_said_to(fake, tmp_path):
+    (tmp_path / "later.toml").write_text(MARKET.replace("2025-07", "2199-07"))
+    done = call("fetch", "./later.toml")
+    assert done.exit_code == 0
+    assert "has not begun; there is nothing to fetch of it yet" in said(done)
+    assert "nothing was missing" not in said(done)
+
+
+def test_the_command_that_gets_a_market_can_be_pasted(fake, tmp_path):
+    (tmp_path / "data" / "markets" / "my two.toml").write_text(MARKET)
+    found = next(m for m in document("markets", "--data", "a b")[1]["markets"] if m["name"] == "my two")
+    assert found["fetch"] == "backtest fetch 'my two' --data 'a b'"
 
 
 def test_data_go_where_the_option_says_and_the_variable_is_as_before(fake, tmp_path, monkeypatch):

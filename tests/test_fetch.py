@@ -46,7 +46,7 @@ def serve(monkeypatch, *sources):
             raise SourceError(f"No source named {name!r}.", "refused")
         return by_name[name]
 
-    monkeypatch.setattr("backtest.market.fetch.get_source", find)
+    monkeypatch.setattr("backtest.market.fetching.fetch.get_source", find)
 
 
 def market(tmp_path, text=MARKET):
@@ -90,11 +90,12 @@ def test_a_second_fetch_asks_for_nothing(tmp_path, fake):
     assert all(s.quality.rows for s in report.series)
 
 
-def test_a_longer_market_fetches_only_what_is_new(tmp_path, fake):
+def test_a_longer_market_fetches_what_is_new_and_the_day_before_it_once_more(tmp_path, fake):
     fetch(market(tmp_path), now=LATER)
     fake.asked = []
-    fetch(market(tmp_path, MARKET.replace("07-11", "07-13")), now=LATER)
-    assert {r.start for r in fake.asked if r.kind == "bars"} == {T0 + 10 * DAY, T0 + 11 * DAY}
+    report = fetch(market(tmp_path, MARKET.replace("07-11", "07-13")), now=LATER)
+    assert {r.start for r in fake.asked if r.kind == "bars"} == {T0 + 9 * DAY, T0 + 10 * DAY, T0 + 11 * DAY}
+    assert (by_key(report)["ETHUSDT.bars"].added, by_key(report)["ETHUSDT.bars"].revised) == (48, 0)
 
 
 def test_bars_that_are_not_closed_are_not_stored_and_come_with_a_later_fetch(tmp_path, fake):
@@ -110,6 +111,9 @@ def test_bars_that_are_not_closed_are_not_stored_and_come_with_a_later_fetch(tmp
 def test_a_market_that_lies_ahead_needs_nothing_yet(tmp_path, fake):
     report = fetch(market(tmp_path), now=T0 - DAY)
     assert (report.exit_code, fake.asked) == (0, [])
+    assert report.notes == (
+        "The span of BTCUSDT.bars, BTCUSDT.funding, ETHUSDT.bars has not begun; there is nothing to fetch of it yet.",
+    )
 
 
 def test_since_takes_another_start(tmp_path, fake):
@@ -202,9 +206,11 @@ def test_pages_in_flight_are_bounded_however_slow_the_disk(tmp_path, monkeypatch
         return write(self, page, **options)
 
     monkeypatch.setattr(store.Entry, "write", slow)
+    fake.rows = 6
     fetch(market(tmp_path), now=LATER, progress=lambda step: done.append(step.done))
-    assert done[-1] == 23
-    assert 2 < max(most) <= 3 * fake.concurrency  # those asked for, those that arrived, those being written
+    assert done[-1] == 40 + 6 + 40
+    # Those asked for, twice as many that arrived, and as many that are being written.
+    assert 2 < max(most) <= (1 + 2 + 2) * fake.concurrency
 
 
 def test_progress_counts_pages_and_rows(tmp_path, fake):
@@ -234,7 +240,7 @@ def test_a_fetch_goes_on_where_an_error_stopped_it(tmp_path, fake):
     fetch(market(tmp_path), now=LATER)
     fake.faults, fake.asked = {}, []
     report = fetch(market(tmp_path), now=LATER)
-    assert sorted(r.start for r in fake.asked) == [T0 + k * DAY for k in range(4, 10)]
+    assert sorted(r.start for r in fake.asked) == [T0 + k * DAY for k in range(3, 10)]  # one more than is missing
     assert (report.exit_code, by_key(report)["BTCUSDT.bars"].quality.missing.gaps) == (0, 0)
 
 
@@ -279,12 +285,10 @@ def test_where_only_the_lead_is_too_old_the_rest_is_fetched(tmp_path, fake):
 
 def test_a_full_disk_stops_with_a_sentence_and_what_is_there_stays(tmp_path, monkeypatch, fake):
     fake.concurrency = 1
-    write, count = store.Entry.write, 0
+    write = store.Entry.write
 
     def full(self, page, **options):
-        nonlocal count
-        count += 1
-        if count > 6:
+        if page.start > T0:  # the first pages find room
             raise MarketError("fake/BTCUSDT_1h could not be stored: the disk is full.")
         return write(self, page, **options)
 
@@ -318,7 +322,7 @@ def test_an_interruption_keeps_what_arrived(tmp_path, monkeypatch, fake):
     fake.concurrency = 1
     fake.faults["ETHUSDT", T0 + 3 * DAY] = lambda request: threading.Event().wait(30)  # a request that hangs
     seen = []
-    monkeypatch.setattr("backtest.market.lanes.PATIENCE", 0.3)
+    monkeypatch.setattr("backtest.market.fetching.lanes.PATIENCE", 0.3)
 
     def stop(step):
         seen.append(step)
@@ -351,16 +355,6 @@ def test_every_series_has_its_quality_and_the_second_source_is_compared(tmp_path
     assert (agrees.other, agrees.interval, agrees.compared) == ("other:BTC-USD", DAY, 10)
     assert found["BTCUSDT.bars.check"].series == ("other", "BTC-USD", "bars", DAY)
     assert found["ETHUSDT.bars"].quality.agreement is None
-
-
-def test_revised_history_is_told(tmp_path, fake):
-    fetch(market(tmp_path, MARKET.replace("07-11", "07-03")), now=LATER)
-    fake.revise = 1.0
-    answer = fake.answer
-    fake.answer = lambda request: answer(type(request)(*fake.series(request), request.start - 2 * HOUR, request.end))
-    found = by_key(fetch(market(tmp_path), now=LATER))["BTCUSDT.bars"]
-    assert found.revised == 2
-    assert any("fake has revised rows" in told for told in found.quality.findings)
 
 
 def test_what_a_source_notes_is_told_once(tmp_path, fake):

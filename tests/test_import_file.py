@@ -114,10 +114,10 @@ def test_perpetuals_have_no_gaps_and_the_fall_of_2026(tmp_path):
         ("XRP", "2020-03"),
         ("BNB", "2020-03"),
     ):
-        entry = imported(tmp_path, f"{coin.lower()}usdt_perp_1h_binance", "binance", f"{coin}USDT", "bars", HOUR)
+        entry = imported(tmp_path, f"{coin.lower()}usdt_perp_1h_binance", "history", f"{coin}USDT", "bars", HOUR)
         m = entry.manifest
         assert (m.gaps, m.missing, min(m.partitions)[:7], max(m.partitions)[:7]) == (0, 0, first, "2026-03")
-    found = open_entry(tmp_path, "binance", "BTCUSDT", "bars", HOUR).read(parse_time("2026-01-01"))
+    found = open_entry(tmp_path, "history", "BTCUSDT", "bars", HOUR).read(parse_time("2026-01-01"))
     time, close, low = found["time"], found["close"], found["low"]
     assert time[np.argmax(close < 75_000)] == parse_time("2026-02-03T17:00Z")
     assert time[np.argmax(close < 70_000)] == parse_time("2026-02-05T12:00Z")
@@ -127,7 +127,7 @@ def test_perpetuals_have_no_gaps_and_the_fall_of_2026(tmp_path):
 
 @needs_history
 def test_spot_has_28_gaps_of_128_bars(tmp_path):
-    m = imported(tmp_path, "btcusdt_spot_1h_binance", "binance", "spot/BTCUSDT", "bars", HOUR).manifest
+    m = imported(tmp_path, "btcusdt_spot_1h_binance", "history", "spot/BTCUSDT", "bars", HOUR).manifest
     assert (m.gaps, m.missing) == (28, 128)
 
 
@@ -149,7 +149,7 @@ def test_open_interest_fell_by_18_percent_in_a_bar(tmp_path):
 def test_funding_covers_what_its_readme_says(tmp_path):
     for coin, first, last in (("btc", "2019-09", "2026-05"), ("eth", "2019-11", "2026-05"), ("xrp", "2020-01", "2026-05"),
                               ("sol", "2024-02", "2025-04"), ("bnb", "2024-02", "2025-04")):  # fmt: skip
-        stamps = imported(tmp_path, f"{coin}usdt_funding_8h_binance", "binance", f"{coin}usdt", "funding", 0).read()[
+        stamps = imported(tmp_path, f"{coin}usdt_funding_8h_binance", "history", f"{coin}usdt", "funding", 0).read()[
             "time"
         ]
         assert [str(t)[:7] for t in stamps[[0, -1]].view("datetime64[ns]")] == [first, last]

@@ -62,7 +62,10 @@ def test_what_is_simulated_is_called_so_at_once_and_everywhere(everything):
         assert summary["assumptions"]["simulated_data"] > 0
         data = [s for s in summary["passport"]["series"] if not s["name"].endswith(".tiers")]
         assert {s["origin"] for s in data} == {"simulated"}
-        assert summary["standing"]["tiers"] == {"real": 2, "proxy": 3}  # three tables are dated within the market's time
+        assert summary["standing"]["tiers"] == {
+            "real": 2,
+            "proxy": 3,
+        }  # three tables are dated within the market's time
 
 
 def test_the_folders_that_are_named_hold_the_files_that_are_named(everything):
@@ -275,11 +278,19 @@ def test_fees_and_slippage_to_the_cent(here):
     assert one["metrics"]["fees"] == pytest.approx(9.898)
 
 
-def test_a_symbol_without_funding_says_spot_and_pays_none(here):
-    market = write_market(here, market=MARKET.replace('"funding.csv"', '"none"'))
+@pytest.mark.parametrize(
+    ("funding", "origin", "told"),
+    [
+        ('"none"', "missing", "BTCUSDT declares no funding, and none is paid or received; only spot has none, which"),
+        ('"spot"', "real", "BTCUSDT is spot: it has no funding."),
+    ],
+)
+def test_a_symbol_without_funding_pays_none_and_says_whether_that_is_known(here, funding, origin, told):
+    market = write_market(here, market=MARKET.replace('"funding.csv"', funding))
     one = document(call("run", "buy_and_hold", "--market", market, "--json"))["runs"][0]
     assert one["metrics"]["funding_paid"] == 0
-    assert any("declares to have no funding (spot)" in f for f in one["findings"])
+    assert any(f.startswith(told) for f in one["findings"])
+    assert one["standing"]["funding"] == {origin: 1}
 
 
 @pytest.mark.parametrize(

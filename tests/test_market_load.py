@@ -18,6 +18,9 @@ T0 = 1_709_251_200_000_000_000  # 2024-03-01T00:00Z
 THREE = "2024-03-01T03:00Z."
 TOP = 'interval = "1h"\nstart = "2024-03-01"\nend = "2024-03-02"\n'
 BTC = '[BTC]\nbars = "btc.csv"\nfunding = "none"\n'
+NO_FUNDING = (
+    'BTC declares no funding, and none is paid or received; only spot has none, which funding = "spot" would say.'
+)
 
 
 def rows(hours=range(24), change=None):
@@ -65,7 +68,7 @@ def test_a_clean_file(tmp_path):
     )  # fmt: skip
     assert line.findings == ()
     assert market.funding.none == {"BTC"}
-    assert market.passport.findings == ("BTC declares to have no funding (spot).",)
+    assert market.passport.findings == (NO_FUNDING,)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +219,7 @@ def test_funding_as_events(tmp_path):
     assert market.funding.rate.tolist() == [0.0001, 0.0002, -0.0001, 0.0003]
     assert market.funding.mark.tolist() == [100.0, 108.0, 116.0, 124.0]
     assert series(market, "BTC.funding").findings == ("BTC funding has 4 stamps with jitter, snapped to the second.",)
-    assert market.passport.grade == "A"
+    assert (market.passport.grade, market.passport.lacks) == ("B", ("BTC.mark",))
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ def test_the_breaks_of_2026(tmp_path):
     assert (low.min(), utc_text(int(market.time[low.argmin()]))) == (59_800.0, "2026-02-06T00:00Z")
 
 
-def test_bitcoin_is_real_throughout(tmp_path):
+def test_bitcoin_is_real_throughout_but_for_the_mark(tmp_path):
     market = load_market(bitcoin(tmp_path))
-    assert market.passport.grade == "A"
+    assert {s.origin for s in market.passport.series} == {"real"}
+    assert (market.passport.grade, market.passport.lacks) == ("B", ("BTCUSDT.mark",))
     assert market.funding_holes == ()
     assert market.funding.time.size == 772  # 257 days of three stamps, both midnights at the ends
     assert sorted(market.feeds) == ["BTCUSDT.long_liquidations", "BTCUSDT.open_interest", "BTCUSDT.short_liquidations"]

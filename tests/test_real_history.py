@@ -83,13 +83,14 @@ def test_bitcoin_with_funding_open_interest_and_liquidations(here):
     runs = {r["strategy"]: r for r in document(done)["runs"]}
     assert len(runs) >= 4
     for one in runs.values():
-        assert one["grade"] == "A"
+        assert one["grade"] == "B"  # no mark is declared, so the last price stands in for it
+        assert one["standing"]["mark"] == {"missing": 1}
         assert "simulated_data" not in one["assumptions"]
         assert_books_balance(one["folder"], one)
     hold = runs["buy_and_hold"]
     assert {s["name"] for s in hold["passport"]["series"]} == {
         "BTCUSDT.bars", "BTCUSDT.funding", "BTCUSDT.open_interest", "BTCUSDT.long_liquidations",
-        "BTCUSDT.short_liquidations",
+        "BTCUSDT.short_liquidations", "BTCUSDT.tiers",
     }  # fmt: skip
     ledger, trades, _, _ = tables(hold["folder"])
     # In at the first open that counts; the stamp of that open is not paid, all later ones are: two on the first day
@@ -99,7 +100,7 @@ def test_bitcoin_with_funding_open_interest_and_liquidations(here):
     assert set(ledger[ledger.kind == "funding"].time.dt.hour) == {0, 8, 16}
     text = call("show", hold["id"]).stdout
     assert "SIMULATED" not in text
-    assert "grade A, real" in text
+    assert "grade B, proxy or missing" in text
 
 
 def test_five_coins_together(here):
@@ -147,7 +148,7 @@ def test_out_before_the_hole_is_no_error(here):
     leave = ", exposure=self.exposure, max_bars=1000)"
     (here / "leaver.py").write_text(source.replace(", exposure=self.exposure)", leave))
     one = one_run("./leaver.py", "--market", short_funding(here), "--set", "symbol=SOLUSDT")
-    assert one["grade"] == "A"
+    assert one["grade"] == "B"  # without a mark
     # In at the open of bar 1, 2025-03-01 01:00, out 1000 hours later.
     assert str(first_trade(one).exit_time) == "2025-04-11 17:00:00+00:00"
 

@@ -1,6 +1,9 @@
 """Binance's archive, against one on loopback: which files are asked for, what their oddities become, and what goes wrong."""
 
 import hashlib
+import io
+import tracemalloc
+import zipfile
 from dataclasses import replace
 from itertools import pairwise
 
@@ -227,17 +230,20 @@ def test_an_old_month_without_any_file_is_a_hole(server):
         assert pages[0].notes == ("BTCUSDT bars: Binance's archive has no file of 2020-08.",)
 
 
-def test_without_the_listing_days_are_tried_and_symbols_believed(server):
+def test_without_the_listing_days_are_tried_and_what_is_missing_is_not_covered(server):
     server.lists = False
     server.files[path("BTCUSDT-1h-2026-02", period="monthly")] = None
     (page,) = fetch(asked("2026-02-01", "2026-03-01"), now=at("2026-03-02T10:00"))
     assert page.columns["time"].size == 28 * 24
-    assert day("2026-02-03", symbol="NOSUCHUSDT").notes == (
-        "NOSUCHUSDT bars: Binance's archive has no file of 2026-02-03.",
+    unknown = day("2026-02-03", symbol="NOSUCHUSDT")
+    assert unknown.notes == (
+        "data/futures/um/daily/klines/NOSUCHUSDT/1h has no file of 2026-02-03, and whether it has any can't be found out; "
+        "it is asked for again next time.",
     )
+    assert unknown.end == unknown.start
     server.files[path("BTCUSDT-1h-2021-02", period="monthly")] = None
     (page,) = fetch(asked("2021-02-01", "2021-03-01"))
-    assert page.notes == ("BTCUSDT bars: Binance's archive has no file of 2021-02.",)
+    assert (page.end, page.columns["time"].size) == (page.start, 0)
 
 
 def test_what_is_older_than_all_files_is_covered_without_asking(server):
@@ -394,6 +400,21 @@ def test_metrics_of_the_last_minutes_may_lie_in_the_next_file(server):
     assert page.columns["coins"].tolist() == [2, 3]
     server.files[path("BTCUSDT-metrics-2026-02-04", "metrics", interval="")] = None
     assert times(day("2026-02-03", "open_interest", interval=5 * MINUTE)) == ["2026-02-03T23:50:00"]
+
+
+def test_an_old_day_of_metrics_from_midnight_on_is_known_five_minutes_later(server):
+    stamps = [str(np.datetime64(at("2026-02-03") + n * 5 * MINUTE, "ns").astype("M8[s]")) for n in range(289)]
+    metrics_day(server, "2026-02-03", *[(stamp.replace("T", " "), 1) for stamp in stamps[:288]])  # 00:00 to 23:55
+    server.files[path("BTCUSDT-metrics-2026-02-04", "metrics", interval="")] = None
+    page = day("2026-02-03", "open_interest", interval=5 * MINUTE)
+    assert (times(page)[0], known(page)[0]) == ("2026-02-03T00:00:00", "2026-02-03T00:10:00")
+    assert page.notes == (
+        "Metrics whose stamps may be the starts of their five minutes rather than the ends, since a whole day of them begins "
+        "at 00:00, are taken as known five minutes later.",
+    )
+    metrics_day(server, "2026-02-03", *[(stamp.replace("T", " "), 1) for stamp in stamps[1:]])  # 00:05 to 24:00
+    page = day("2026-02-03", "open_interest", interval=5 * MINUTE)
+    assert (times(page)[0], known(page)[0], page.notes) == ("2026-02-03T00:00:00", "2026-02-03T00:05:00", ())
 
 
 def test_metrics_of_one_row_a_day_are_that_of_its_midnight(server):
@@ -623,3 +644,46 @@ def test_pages_are_fetched_side_by_side(server):
         pages = list(pool.map(archive.page, plan))
     assert sum(p.columns["time"].size for p in pages) == 16 * 24
     assert server.busiest == archive.concurrency == 8
+
+
+# --- a server that has nothing, and one that has too much --------------------------------------------------------------
+
+
+def test_404_on_everything_covers_nothing(server):
+    server.lists, server.symbols = False, ()
+    for kind in ("bars", "funding", "open_interest"):
+        pages = fetch(asked("2025-12-30", "2026-03-02", kind))
+        assert all(page.end == page.start and not page.columns["time"].size for page in pages)
+        assert "whether it has any can't be found out" in pages[0].notes[0]
+
+
+@pytest.mark.parametrize("period", ["daily", "monthly"])
+def test_a_hole_is_one_where_any_other_file_was_seen(server, period):
+    server.lists = False
+    server.files[path("BTCUSDT-1h-2026-02-04")] = None
+    archive = source()
+    seen = asked("2026-02-05", "2026-02-06") if period == "daily" else asked("2026-01-01", "2026-02-01")
+    assert archive.page(seen).columns["time"].size
+    page = archive.page(asked("2026-02-04", "2026-02-05"))
+    assert (page.start, page.end) == (at("2026-02-04"), at("2026-02-05"))
+    assert page.notes == ("BTCUSDT bars: Binance's archive has no file of 2026-02-04.",)
+
+
+def test_a_zip_file_that_grows_beyond_measure_is_not_unpacked(server):
+    name = "BTCUSDT-1h-2026-02-03"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed, packed.open(f"{name}.csv", "w") as file:
+        for _ in range(129):
+            file.write(bytes(1 << 20))
+    honest = out.getvalue()
+    lying = honest.replace((129 << 20).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    assert (len(honest) < 200_000, lying != honest) == (True, True)
+    for body in (honest, lying):
+        server.files[path(name)] = body
+        tracemalloc.start()
+        error = refused(asked("2026-02-03", "2026-02-04"))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (error.cause, most < 64 << 20) == ("malformed", True)
+        why = "where there is one of at most 128 MiB" if body is honest else "a broken zip file"
+        assert why in str(error)

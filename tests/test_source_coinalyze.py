@@ -1,5 +1,6 @@
 """Coinalyze, against one on loopback: its histories, its key that is never shown, its limit and its short memory."""
 
+import json
 import logging
 import time
 import traceback
@@ -329,3 +330,57 @@ def test_an_interval_that_it_does_not_have_is_a_sentence(service):
     assert str(refused(asked("liquidations", interval=8 * HOUR))) == (
         "Coinalyze gives liquidations of 1m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 12h, 1d, not of 8h."
     )
+
+
+# --- rows that can't be ----------------------------------------------------------------------------------------------
+
+
+NUMBERS = {"l": 1, "s": 1, "c": 1, "r": 1}
+
+
+@pytest.mark.parametrize("kind", ["liquidations", "open_interest", "funding", "long_short_ratio"])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"t": 10**30, **NUMBERS},
+        {"t": at("2026-03-18T06:00") // 10**6, **NUMBERS},  # milliseconds
+        {"t": 0, **NUMBERS},
+        {"t": -1, **NUMBERS},
+        {"t": t("2026-03-18T04:00"), **dict.fromkeys(NUMBERS, 10**400)},
+        {"t": t("2026-03-18T04:00"), **dict.fromkeys(NUMBERS)},
+        {"t": t("2026-03-18T04:00"), **dict.fromkeys(NUMBERS, "1.5")},
+        {"t": t("2026-03-20"), **NUMBERS},
+    ],
+)
+def test_a_row_that_can_t_be_is_malformed(service, kind, row):
+    service.fail("body", times=99, body=json.dumps([{"symbol": "BTCUSDT_PERP.A", "history": [row]}]).encode())
+    error = refused(asked(kind))
+    assert error.cause == "malformed"
+    assert str(error).startswith(f"{UNREAD} (")
+
+
+def test_rows_that_end_early_are_noted(service):
+    rows = [{"t": t("2026-03-18") + 3600 * n, "r": 1.5} for n in range(20)]
+    service.rows["long-short-ratio-history"] = rows
+    (page,) = fetch(asked("long_short_ratio"))
+    assert page.columns["time"].size == 20
+    assert page.notes == (
+        "BTCUSDT_PERP.A long_short_ratio: Coinalyze ends 2026-03-18T19:00Z, asked up to 2026-03-19T00:00Z.",
+    )
+
+
+def test_days_before_the_listing_are_a_hole(service):
+    # 2,000 days from 2018-01-01 end on 2023-06-24; the first row is later.
+    service.rows["liquidation-history"] = [{"t": t("2026-02-01") + 86_400 * n, "l": 1, "s": 2} for n in range(28)]
+    first, second = fetch(asked("liquidations", "2018-01-01", "2026-03-01", interval=DAY))
+    assert (first.columns["time"].size, first.end) == (0, at("2023-06-24"))
+    assert first.notes == (
+        "BTCUSDT_PERP.A liquidations: Coinalyze has none from 2018-01-01T00:00Z to 2023-06-24T00:00Z.",
+    )
+    assert second.columns["time"].size == 28
+
+
+def test_what_it_does_not_have_is_said_before_the_key_is_asked_for(monkeypatch):
+    for name in ("COINALYZE_KEY", "COINALYZE_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert str(refused(asked("bars"))).startswith("Coinalyze has no bars.")

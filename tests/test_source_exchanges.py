@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backtest.errors import SourceError
 from backtest.market.clock import parse_time
-from backtest.market.sources import Page, Request, get_source
+from backtest.market.sources import Page, Request, clocks, get_source
 from backtest.market.sources.exchanges import Exchange
 from backtest.market.sources.walk import Rows, snap, walk
 from backtest.model.arrays import DAY, HOUR, SECOND
@@ -560,6 +560,9 @@ def test_an_answer_that_is_none(at, fault, why):
     [
         ("binance", [[JULY, "x", "2", "1", "2", "3"]]),
         ("binance", [[JULY, "1"]]),
+        ("binance", [[10**30, "1", "2", "1", "2", "3"]]),
+        ("bybit", {"retCode": 0, "retMsg": "OK", "result": {"list": [[str(10**30), "1", "2", "1", "2", "3", "4"]]}}),
+        ("okx", {"code": "0", "msg": "", "data": [[str(10**30), "1", "2", "1", "2", "5", "6", "7", "1"]]}),
         ("bybit", {"retCode": 0, "retMsg": "OK", "result": {"list": [[str(JULY), "1"]]}}),
         ("okx", {"code": "0", "msg": "", "data": [[str(JULY), "1", "2", None, "4", "5", "6", "7", "1"]]}),
     ],
@@ -677,3 +680,46 @@ def test_the_sources_are_found_by_name():
         assert (source.name, source.needs) == (name, "extra crypto")
         assert 1 <= source.concurrency <= 4
     assert parse_time("2025-07-01") == START
+
+
+# --- a clock that is wrong -------------------------------------------------------------------------------------------
+
+
+def test_a_bar_that_is_open_by_the_venue_s_clock_is_left_out(at, monkeypatch):
+    """At half past by the venue this machine has one hour later: it takes the bar of the venue's present hour for closed."""
+    monkeypatch.setattr(clocks, "AHEAD", {})
+    venue = NOW + HOUR // 2
+    at.book.now, at.now[0] = venue // MS, venue + HOUR
+    at.server.clock = -3600.0
+    (page,) = at.pages("bars", HOUR, 40 * DAY - 3 * HOUR, 41 * DAY)
+    assert page.columns["time"].tolist() == [NOW - 3 * HOUR, NOW - 2 * HOUR, NOW - HOUR]
+    assert page.end == NOW
+    assert page.notes == (
+        f"This machine's clock is 60 min ahead of that of {at.source.terms.title}; bars are stored once they are closed by "
+        "both.",
+    )
+
+
+def test_a_clock_that_is_behind_is_noted_and_stores_nothing_early(at, monkeypatch):
+    monkeypatch.setattr(clocks, "AHEAD", {})
+    at.server.clock = 600.0
+    (page,) = at.pages("bars", HOUR, 40 * DAY - 3 * HOUR, 40 * DAY)
+    assert (page.columns["time"].size, page.end) == (3, NOW)
+    assert page.notes[0].startswith(f"This machine's clock is 10 min behind that of {at.source.terms.title};")
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 32 Foo 2026 00:00:00 GMT", "Sun, 22 Nov 9999999 00:00:00 GMT"])
+def test_an_answer_without_a_time_says_nothing_of_clocks(monkeypatch, date):
+    monkeypatch.setattr(clocks, "AHEAD", {})
+    clocks.hear("okx", {"date": date})
+    assert clocks.AHEAD == {}
+    assert clocks.time_of("okx", NOW) == NOW
+
+
+def test_the_answer_that_was_least_late_tells_the_time(monkeypatch):
+    monkeypatch.setattr(clocks, "AHEAD", {})
+    monkeypatch.setattr(clocks.time, "time", lambda: 1_000_100.0)  # 1970-01-12T13:48:20
+    clocks.hear("okx", {"date": "Mon, 12 Jan 1970 13:46:40 GMT"})  # 1,000,000: slow, or kept by a cache
+    assert clocks.time_of("okx", NOW) == NOW - 100 * SECOND
+    clocks.hear("okx", {"date": "Mon, 12 Jan 1970 13:46:40 GMT", "age": "98"})
+    assert clocks.time_of("okx", NOW) == NOW, "two seconds are no difference"

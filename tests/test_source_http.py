@@ -315,6 +315,53 @@ def test_a_key_follows_no_redirect(server):
         assert asked(server)["path"] == "/there"
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[::1/x",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "http://localhost:9/login",
+        "http://127.0.0.1:x/",
+    ],
+)
+def test_a_redirect_that_leads_elsewhere_is_refused_at_once(server, location):
+    server.fail("status", times=99, status=302, headers={"Location": location})
+    error = failed(server)
+    assert (error.cause, len(server.asked)) == ("refused", 1)
+    why = "an address that is none" if "[" in location else "HTTP 302 leads to another address"
+    assert f"OKX refused the request ({why})." in str(error)
+
+
+def test_redirects_that_never_end_are_refused(server):
+    server.fail("status", times=99, status=302, headers={"Location": "/again"})
+    error = failed(server)
+    assert (error.cause, len(server.asked)) == ("refused", 5)
+
+
+def test_an_answer_that_is_too_large_is_not_read_on(server, monkeypatch):
+    monkeypatch.setattr(http, "LARGEST", 1 << 20)
+    server.fail("body", times=99, body=b"0" * (3 << 20))
+    error = failed(server)
+    assert (error.cause, len(server.asked)) == ("malformed", 2)
+    assert "more than 1 MiB" in str(error)
+
+
+@pytest.mark.parametrize("text", ["http://[::1", "file:///tmp", "127.0.0.1:8000", "http://", "http://127.0.0.1:port"])
+def test_a_base_address_that_is_none_is_a_sentence(monkeypatch, text):
+    monkeypatch.setenv("BACKTEST_URL_OKX", text)
+    with pytest.raises(SourceError) as caught:
+        address("okx", "")
+    assert str(caught.value) == f"BACKTEST_URL_OKX must be an address such as http://127.0.0.1:8000, not {text!r}."
+
+
+def test_a_password_in_a_base_address_is_not_shown(monkeypatch):
+    monkeypatch.setenv("BACKTEST_URL_OKX", "htp://user:pa55@host")
+    with pytest.raises(SourceError) as caught:
+        address("okx", "")
+    assert str(caught.value) == "BACKTEST_URL_OKX must be an address such as http://127.0.0.1:8000."
+
+
 # --- what the sources share ------------------------------------------------------------------------------------------
 
 

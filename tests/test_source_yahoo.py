@@ -1,5 +1,6 @@
 """Yahoo through yfinance, against a server on loopback that answers as Yahoo's charts do."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,16 +14,17 @@ import pytest
 
 from backtest.errors import SourceError
 from backtest.market.clock import parse_time
-from backtest.market.sources import Page, Request, get_source
+from backtest.market.sources import Page, Request, clocks, get_source
 from backtest.market.sources.yahoo import Yahoo
 from backtest.model.arrays import DAY, HOUR, SECOND
-from tests.servers.base import HTML
+from tests.servers.base import HTML, Asked, Reply, as_json
 from tests.servers.yahoo import Symbol, YahooServer, bitcoin
 
 MINUTE = 60 * SECOND
 NOW = parse_time("2024-03-20")  # the server's usual now, too
 VIX = {"zone": "America/Chicago", "session": (8.5, 15.25)}
 T = parse_time
+IN_COINS = "Yahoo's volume of BTC-USD is in USD; it was turned into coins at the bar's typical price, (high + low + close) / 3."
 
 
 class Place:
@@ -77,14 +79,16 @@ def test_days_of_crypto_are_utc_s(at):
     assert found["high"].tolist() == [105.0, 106.0]
     assert found["low"].tolist() == [102.0, 103.0]
     assert found["close"].tolist() == [104.0, 105.0]
-    assert found["volume"].tolist() == [1000.0, 1000.0]
-    assert (page.start, page.end, page.notes) == (T("2024-03-04"), T("2024-03-06"), ())
+    # Yahoo's 1,000 are dollars: 1,000 / ((105 + 102 + 104) / 3), and of the next day's 106, 103 and 105.
+    assert found["volume"].tolist() == pytest.approx([3000 / 311, 3000 / 314], rel=1e-15)
+    assert page.notes == (IN_COINS,)
+    assert (page.start, page.end, page.notes) == (T("2024-03-04"), T("2024-03-06"), (IN_COINS,))
 
 
 def test_a_market_s_own_name_is_read_as_a_pair_with_the_dollar(at):
     page = at.page("BTCUSDT", "2024-03-04", "2024-03-06")
     assert page.columns["open"].tolist() == [103.0, 104.0]
-    assert page.notes == ("BTCUSDT was read as Yahoo's BTC-USD, in dollars.",)
+    assert page.notes == (IN_COINS, "BTCUSDT was read as Yahoo's BTC-USD, in dollars.")
 
 
 def test_a_day_of_macro_is_known_at_the_close_of_its_session(at):
@@ -139,7 +143,7 @@ def test_a_span_that_begins_before_the_listing(at):
     page = at.page("BTC-USD", "2024-01-01", "2024-02-03")
     assert page.columns["time"].tolist() == days("2024-02-01", "2024-02-02")
     assert page.start == T("2024-01-01")
-    assert page.notes == ("Yahoo has no bars of BTC-USD before 2024-02-01T00:00Z.",)
+    assert page.notes == (IN_COINS, "Yahoo has no bars of BTC-USD before 2024-02-01T00:00Z.")
 
 
 # --- now ------------------------------------------------------------------------------------------------------------
@@ -446,9 +450,9 @@ def test_the_cookie_is_fetched_once(at):
 
 
 def test_an_answer_is_not_remembered(at):
-    first = at.page(*SPAN).columns["volume"].tolist()
-    at.server.symbols["BTC-USD"].volume = 7
-    assert (first, at.page(*SPAN).columns["volume"].tolist()) == ([1000.0, 1000.0], [7.0, 7.0])
+    first = at.page(*SPAN).columns["volume"]
+    at.server.symbols["BTC-USD"].volume = 7000
+    assert at.page(*SPAN).columns["volume"].tolist() == pytest.approx((7 * first).tolist())
 
 
 def test_nothing_is_written_to_disk_or_to_the_log(at, tmp_path):
@@ -473,3 +477,88 @@ def test_nothing_is_written_to_disk_or_to_the_log(at, tmp_path):
 def test_the_source_is_found_by_name():
     source = get_source("yahoo")
     assert (source.name, source.needs, source.concurrency) == ("yahoo", "", 1)
+
+
+# --- half of the rows, odd metadata, a clock that is wrong -------------------------------------------------------------
+
+
+class Halving(YahooServer):
+    """Leaves the newer half of the rows out of an answer that is whole otherwise, so many times."""
+
+    times = 0
+
+    def answer(self, asked: Asked) -> Reply:
+        reply = super().answer(asked)
+        if self.times and "period1" in asked.query:
+            self.times -= 1
+            document = json.loads(reply.body)
+            result = document["chart"]["result"][0]
+            half = len(result["timestamp"]) // 2
+            quote = result["indicators"]["quote"][0]
+            result["timestamp"] = result["timestamp"][:half]
+            result["indicators"]["quote"] = [{name: values[:half] for name, values in quote.items()}]
+            result["indicators"].pop("adjclose", None)
+            return as_json(document)
+        return reply
+
+
+@pytest.fixture
+def halving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setenv("BACKTEST_RETRY_SECONDS", "0.001")
+    with Halving({"BTC-USD": bitcoin(), "^GSPC": Symbol()}) as server:
+        monkeypatch.setenv("BACKTEST_URL_YAHOO", server.url)
+        yield Place(server)
+
+
+SIXTY = ("BTC-USD", "2024-01-10", "2024-03-10")  # 22 days of January, 29 of February and 9 of March
+
+
+def test_an_answer_that_ends_early_is_asked_for_again_from_its_end(halving):
+    halving.server.times = 1
+    page = halving.page(*SIXTY)
+    assert page.columns["time"].tolist() == list(range(T("2024-01-10"), T("2024-03-10"), DAY))
+    assert page.columns["volume"].size == 60
+    assert (page.end, page.notes) == (T("2024-03-10"), (IN_COINS,))
+
+
+def test_days_of_a_coin_that_do_not_come_are_not_covered(halving):
+    halving.server.times = 2  # 30 of 60 days, then 15 of the other 30: up to 2024-02-23
+    page = halving.page(*SIXTY)
+    assert page.columns["time"].size == 45
+    assert page.end == T("2024-02-24")
+    assert page.notes[1:] == ("Yahoo has no bars of BTC-USD after 2024-02-23T00:00Z, asked up to 2024-03-10T00:00Z.",)
+
+
+def test_an_index_that_ends_early_is_noted(at):
+    at.server.symbols["^GSPC"] = Symbol(closed=tuple(date(2024, 2, n) for n in range(1, 30)))
+    page = at.page("^GSPC", "2024-01-02", "2024-03-01")
+    assert (page.end, len(page.notes)) == (T("2024-03-01"), 1)
+    assert page.notes == ("Yahoo has no bars of ^GSPC after 2024-01-31T00:00Z, asked up to 2024-03-01T00:00Z.",)
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ("x", "AttributeError"),
+        ({"regular": {"start": 1, "end": []}}, "KeyError"),
+        ({"regular": "x"}, "TypeError"),
+        ({"regular": {"start": 10**30, "end": 10**30}}, "OutOfBoundsDatetime"),
+    ],
+)
+def test_odd_metadata_is_a_sentence(at, odd, why):
+    at.server.symbols["^GSPC"].metadata["currentTradingPeriod"] = odd
+    said = at.refused("^GSPC", "2024-03-04", "2024-03-06", cause="malformed")
+    assert said.startswith(f"Yahoo sent something that can't be read (a chart in another form than usual: {why}).")
+
+
+def test_days_that_are_open_by_yahoo_s_clock_are_left_out(at, monkeypatch):
+    monkeypatch.setattr(clocks, "AHEAD", {})
+    at.server.clock = -86_400.0
+    at.now = NOW + DAY + HOUR  # by Yahoo's clock it is 2024-03-20T01:00
+    at.server.symbols["BTC-USD"] = bitcoin(now=NOW // SECOND + 86_400)
+    page = at.page("BTC-USD", "2024-03-15", "2024-03-22")
+    assert page.columns["time"][-1] == T("2024-03-19")
+    assert page.end == T("2024-03-20")
+    assert page.notes[-1] == (
+        "This machine's clock is 1,440 min ahead of that of Yahoo; bars are stored once they are closed by both."
+    )

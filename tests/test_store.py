@@ -317,12 +317,17 @@ def test_gaps_are_counted_where_the_source_was_asked(tmp_path):
     assert (entry.manifest.gaps, entry.manifest.missing) == (3, 12)
 
 
-def test_a_page_without_rows_covers_its_span(tmp_path):
+def test_a_page_without_rows_covers_its_span_once_there_are_rows(tmp_path):
     entry, made = hourly(tmp_path), bars(30)
     nothing = {k: v[:0] for k, v in made.items()}
     wrote = put(entry, Page(nothing, JULY, JULY + 10 * HOUR, ("2025-07-01 is not in the archive.",)))
     assert wrote.added == 0
-    assert (entry.missing(JULY, JULY + 10 * HOUR), entry.manifest.rows, entry.manifest.span) == ([], 0, (0, 0))
+    assert (entry.manifest.covered, entry.manifest.rows, entry.manifest.span) == (
+        ((JULY, JULY + 10 * HOUR),),
+        0,
+        (0, 0),
+    )
+    assert entry.missing(JULY, JULY + 10 * HOUR) == [(JULY, JULY + 10 * HOUR)]  # the source may have been mistaken
     assert entry.read()["time"].size == 0
     put(entry, cut(made, JULY + 10 * HOUR, JULY + 20 * HOUR))
     put(entry, cut(made, JULY + 25 * HOUR, JULY + 30 * HOUR))

@@ -271,7 +271,7 @@ def test_threads_write_one_series_at_once(tmp_path):
 def test_a_writer_that_never_ends_is_named(tmp_path, monkeypatch):
     import filelock
 
-    monkeypatch.setattr("backtest.market.disk.PATIENCE", 0.05)
+    monkeypatch.setattr("backtest.market.store.disk.PATIENCE", 0.05)
     entry = hourly(tmp_path)
     entry.folder.mkdir(parents=True)
     with filelock.FileLock(entry.folder / ".lock"), pytest.raises(MarketError) as caught:

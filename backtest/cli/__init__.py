@@ -5,9 +5,11 @@ import sys
 from backtest.cli.app import app
 from backtest.cli.data import fetch
 from backtest.cli.listings import markets, strategies, venues
+from backtest.cli.new import new
 from backtest.cli.runs import check, list_, run, show
+from backtest.cli.tiers import tiers
 
-__all__ = ["app", "check", "fetch", "list_", "main", "markets", "run", "show", "strategies", "venues"]
+__all__ = ["app", "check", "fetch", "list_", "main", "markets", "new", "run", "show", "strategies", "tiers", "venues"]
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "print_json", "terminal"]
 
 # The commands in the order in which the help lists them, whatever file they stand in.
-ORDER = ("run", "check", "fetch", "data", "markets", "strategies", "venues", "list", "show")
+ORDER = ("run", "check", "new", "fetch", "data", "markets", "strategies", "venues", "list", "show")
 
 
 class Commands(TyperGroup):
@@ -34,13 +34,18 @@ class Commands(TyperGroup):
 
 
 def say_error(sentence: str) -> None:
+    """Print a mistake on stderr; what it quotes of files and servers can't move a terminal's cursor."""
+    from backtest.report.words import printable
+
+    lines = f"error: {sentence}".splitlines()
+    lines = [printable(line.expandtabs()) for line in lines]
     if sys.stderr.isatty():  # a terminal would break the line inside a word
         from shutil import get_terminal_size
         from textwrap import fill
 
         width = get_terminal_size().columns
-        sentence = fill(f"error: {sentence}", width, break_long_words=False, break_on_hyphens=False)
-        sentence = sentence.removeprefix("error: ")
+        lines = [fill(line, width, break_long_words=False, break_on_hyphens=False) for line in lines]
+    sentence = "\n".join(lines).removeprefix("error: ")
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(sentence, err=True)
 

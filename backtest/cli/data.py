@@ -1,7 +1,9 @@
 """Commands about data: fetch what a market needs, check what is kept, take in a file of one's own."""
 
+import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -27,6 +29,9 @@ def fetch(
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Ask this exchange in place of the one that the market names.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask for what is kept, too, and say which rows were revised.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked for, and ask nothing.")] = False,
     folder: DataFolder = None,
     json: Json = False,
@@ -37,7 +42,12 @@ def fetch(
     from backtest.report.fetching import print_fetch, print_plan, watch
 
     with data_folder(folder), watch() as progress:
-        report = fetch_market(market, since=since, source=source, dry_run=dry_run, progress=progress)
+        try:
+            report = fetch_market(market, since=since, source=source, again=again, dry_run=dry_run, progress=progress)
+        except KeyboardInterrupt:  # before the first page, or a second time
+            report = None
+    if report is None:
+        leave(130)
     told = report.to_dict()
     if json:
         print_json(told)
@@ -45,8 +55,21 @@ def fetch(
         print_plan(told, terminal())
     else:
         print_fetch(told, HEADERS, terminal())
+    if report.interrupted:
+        leave(report.exit_code)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the command; where a request still hangs at once, since its thread might come back while the interpreter ends."""
+    from backtest.market.fetching.lanes import lingering
+
+    if lingering():
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 @data.command(short_help="Compare every kept series with its checksums.")

@@ -1,6 +1,7 @@
 """Commands that list what there is: markets, strategies, venues."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ def markets(folder: DataFolder = None, json: Json = False) -> None:
 
     with data_folder(folder):
         found = described(market_names(), describe_market)
-        facts = [market_facts(name, d) for name, d in found.items()]
+        facts = [market_facts(name, d, folder) for name, d in found.items()]
     if json:
         print_json({"markets": facts})
         return
@@ -40,7 +41,7 @@ def described(names: Sequence[str], describe: Any) -> dict[str, Any]:
     return found
 
 
-def market_facts(name: str, found: Any) -> dict[str, Any]:
+def market_facts(name: str, found: Any, folder: Path | None = None) -> dict[str, Any]:
     if isinstance(found, LevelbreakError):
         return {"name": name, "error": str(found)}
     from backtest.model.arrays import utc_text
@@ -53,12 +54,14 @@ def market_facts(name: str, found: Any) -> dict[str, Any]:
         "interval": found.interval,
         **{key: None if time is None else utc_text(time) for key, time in times.items()},
         "origins": list(found.origins),
-        **kept_facts(name),
+        **kept_facts(name, folder),
     }
 
 
-def kept_facts(name: str) -> dict[str, Any]:
+def kept_facts(name: str, folder: Path | None) -> dict[str, Any]:
     """Return how far the series that a market takes from the store are here, and the command that gets the rest."""
+    from shlex import join
+
     from backtest.market.fetching.inventory import inventory
 
     try:
@@ -66,7 +69,8 @@ def kept_facts(name: str) -> dict[str, Any]:
     except LevelbreakError as error:
         return {"series": [], "fetch": None, "problem": str(error)}
     wanting = any(row["state"] in ("part", "missing") and not row["of"].endswith(".check") for row in held)
-    return {"series": held, "fetch": f"backtest fetch {name}" if wanting else None}
+    command = join(["backtest", "fetch", name, *(["--data", str(folder)] if folder else [])])
+    return {"series": held, "fetch": command if wanting else None}
 
 
 @app.command(short_help="List the strategies, or explain one.")

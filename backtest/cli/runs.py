@@ -154,12 +154,16 @@ def progress_bar(runs: int) -> Any:
 # --- check -------------------------------------------------------------------------------------------------------
 
 
-@app.command(short_help="Check a strategy: do both engines agree about its plan?")
+@app.command(short_help="Check a strategy: no look-ahead, the rules of strategies, the same on both engines.")
 def check(
     strategy: Annotated[str, typer.Argument(help="A strategy's name or path.", show_default=False)],
-    engines: Annotated[
-        bool, typer.Option("--engines", help="Run its plan on both engines and compare; so far the only check.")
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="Only the rules that every strategy has to keep.")
     ] = False,
+    foresight: Annotated[
+        bool, typer.Option("--foresight", help="Only whether it looks ahead: cut the market, change its future.")
+    ] = False,
+    engines: Annotated[bool, typer.Option("--engines", help="Only whether both engines make the same of it.")] = False,
     market: MarketName = None,
     set_: Parameters = None,
     venue: VenueName = None,
@@ -169,22 +173,25 @@ def check(
     intrabar: Intrabar = None,
     seed: Seed = None,
     assume_funding: AssumeFunding = None,
+    cuts: Annotated[int | None, typer.Option("--cuts", help="Cut points on each market, for look-ahead.")] = None,
     folder: DataFolder = None,
     json: Json = False,
 ) -> None:
-    """Run a strategy's plan on both engines and print the first difference, if any; exit with 1 where they differ."""
+    """Make every check of a strategy, or those named, and print what they came to; exit with 1 where one fails."""
     from dataclasses import replace
 
-    from backtest.checks import compare_engines
-    from backtest.report.checks import print_comparison
+    from backtest.checks import CHECKS, check_strategy
+    from backtest.report.checks import print_checks
 
-    # Without the name of a check all of them are meant; there is one.
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(market, venue, account, seed=seed, assume_funding=assume_funding)
+    chosen = {"conformance": conformance, "foresight": foresight, "engines": engines}
+    wanted = [name for name in CHECKS if chosen[name]] or CHECKS
     with data_folder(folder):
-        found = compare_engines(replace(base, strategy=strategy, parameters=tuple(assignments(set_ or []).items())))
-    print_json(found.to_dict()) if json else print_comparison(found.to_dict(), terminal())
-    if not found.agrees:
+        config = replace(base, strategy=strategy, parameters=tuple(assignments(set_ or []).items()))
+        found = check_strategy(config, wanted, cuts)
+    print_json(found.to_dict()) if json else print_checks(found.to_dict(), terminal())
+    if not found.passes:
         raise typer.Exit(1)
 
 

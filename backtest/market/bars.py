@@ -60,7 +60,7 @@ def load_bars(sources: Sources, symbol: str, source: Source, span: Span, gaps: G
     """
     label, entry = f"{symbol} {interval_text(span.interval)}", f"{symbol}_{interval_text(span.interval)}"
     try:
-        kept = keep("bars", f"{symbol}.{kind}", source, span.interval, entry, sources.market)
+        kept = keep("bars", f"{symbol}.{kind}", source, span.interval, entry, sources.market, (span.start, span.end))
         read = sources.bars(symbol, source, kept.path if kept else entry)
     except MarketError as error:
         raise MarketError(f"{symbol}.{kind}: {error}") from None
@@ -90,13 +90,14 @@ def load_mark(sources: Sources, symbol: str, source: Source, span: Span) -> Load
     """Return a symbol's mark prices in the span; bars without one are noted, and stay NaN."""
     label, entry = f"{symbol} mark {interval_text(span.interval)}", f"{symbol}_mark_{interval_text(span.interval)}"
     try:
-        place = keep("mark", f"{symbol}.mark", source, span.interval, entry, sources.market)
+        place = keep("mark", f"{symbol}.mark", source, span.interval, entry, sources.market, (span.start, span.end))
         read = sources.mark(symbol, source, place.path if place else entry)
     except MarketError as error:
         raise MarketError(f"{symbol}.mark: {error}") from None
     inside, findings = in_span(label, read, span)
     findings += price_findings(label, inside.time, inside.values)
-    findings += place.unfetched("mark", span.start, span.end, sources.market) if place else ()
+    unfetched = list(place.unfetched("mark", span.start, span.end, sources.market)) if place else []
+    findings += unfetched
     kept = whole(inside.take(~np.any(np.isnan([inside.values[k] for k in PRICES]), axis=0)))
     missing = (span.end - span.start) // span.interval - kept.time.size
     if missing > 0:
@@ -104,7 +105,10 @@ def load_mark(sources: Sources, symbol: str, source: Source, span: Span) -> Load
             Finding(f"{label} misses {count(missing, 'bar')} of the span; they count as without a mark.", False)
         )
     notes = read.findings + sift(read.source, findings)
-    return Loaded(kept, certify(f"{symbol}.mark", source.origin, kept, notes, max(missing, 0), span.interval), "halt")
+    line = certify(
+        f"{symbol}.mark", source.origin, kept, notes, max(missing, 0), span.interval, partial=bool(unfetched)
+    )
+    return Loaded(kept, line, "halt")
 
 
 def in_span(label: str, read: Columns, span: Span) -> tuple[Columns, list[Finding]]:

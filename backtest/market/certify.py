@@ -22,15 +22,16 @@ def certify(
     gaps: int = 0,
     interval: int = 0,
     checksum: str | None = None,
+    partial: bool = False,
 ) -> Series:
     """Return the passport's line on a series as loaded; the span ends one interval after the last time, ns UTC.
 
-    checksum: the series' digest where it is known already.
+    checksum: the series' digest where it is known already; partial: part of it was never fetched.
     """
     time = columns.time
     start, end = (int(time[0]), int(time[-1]) + interval) if time.size else (0, 0)
     checksum = digest(time, *columns.values.values()) if checksum is None else checksum
-    return Series(name, origin, columns.source, start, end, int(time.size), gaps, checksum, findings)
+    return Series(name, origin, columns.source, start, end, int(time.size), gaps, checksum, findings, partial=partial)
 
 
 def begin_digest(columns: Columns) -> "Future[str]":

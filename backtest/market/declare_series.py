@@ -38,7 +38,8 @@ SERIES: dict[Role, tuple[str, ...]] = {
 }
 FUNDING_CHOICES = (
     'a file or store entry (funding = "funding_8h.parquet"), another symbol\'s (funding = { proxy = "BTCUSDT" }), '
-    'an assumed rate (funding = { assume = 0.0001, every = "8h" }) or none at all, for spot (funding = "none")'
+    'an assumed rate (funding = { assume = 0.0001, every = "8h" }) or none at all: '
+    'funding = "spot", or funding = "none" where it is not known'
 )
 # Series made out of others of the same symbol, where no source has them: key -> what it can be made of.
 DERIVED = {"mark": "last", "long_liquidations": "open_interest", "short_liquidations": "open_interest"}
@@ -49,8 +50,9 @@ class Source(BaseModel):
 
     every, interval, lag: ns; column, columns: names in the file (time, open, ..., rate, mark, value); tz: the zone of
     times that carry none; unit: "fraction" or "percent" for funding, free text for a feed; known_at: when a feed's
-    value is known. A proxy with a file names what the file stands in from. Of a store: symbol as the source spells it,
-    series: the kind that is kept (bars, mark, liquidations, ...), check: "SOURCE:SYMBOL" of a second opinion.
+    value is known; none: there is no funding; spot: because none is due. A proxy with a file names what the file stands
+    in from. Of a store: symbol as the source spells it, series: the kind that is kept (bars, mark, liquidations, ...),
+    check: "SOURCE:SYMBOL" of a second opinion.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -59,6 +61,7 @@ class Source(BaseModel):
     scenario: str | None = None
     proxy: str | None = None
     none: bool = False
+    spot: bool = False
     assume: float | None = None
     every: int | None = None
     column: str | None = None
@@ -95,7 +98,7 @@ def source_of(kind: Role, where: str, value: Any) -> Source:
     if not isinstance(value, dict):
         raise MarketError(f'`{where}` must be a path, "store:SOURCE", "scenario:NAME" or a table, got {value!r}.')
     for key in value:
-        if key not in KEYS[kind] and not (kind == "funding" and key == "none"):
+        if key not in KEYS[kind] and not (kind == "funding" and key in ("none", "spot")):
             raise MarketError(f"`{where}.{key}` is not a key of {kind}.{did_you_mean(key, KEYS[kind])}")
     table = dict(value)
     for key in ("every", "interval", "lag"):
@@ -111,8 +114,8 @@ def source_of(kind: Role, where: str, value: Any) -> Source:
 
 def short_form(kind: Role, value: str) -> dict[str, Any]:
     """Return the table that a text stands for."""
-    if kind == "funding" and value == "none":
-        return {"none": True}
+    if kind == "funding" and value in ("none", "spot"):
+        return {"none": True, "spot": value == "spot"}
     for place in ("store", "scenario"):
         if value.startswith(f"{place}:"):
             return {place: value.removeprefix(f"{place}:")}
@@ -133,6 +136,8 @@ def check_source(kind: Role, where: str, source: Source) -> None:
     for key in source.columns:
         if key not in COLUMNS[kind]:
             raise MarketError(f"`{where}.columns.{key}` is not a column of {kind}.{did_you_mean(key, COLUMNS[kind])}")
+    if source.spot and not source.none:
+        raise MarketError(f'`{where}.spot` says that there is no funding; write {where.rpartition(".")[2]} = "spot".')
     if kind == "funding":
         check_funding(where, source)
     if kind == "feed" and source.known_at == "close" and source.interval is None and "file" in places:

@@ -56,7 +56,7 @@ def load_feed(sources: Sources, name: str, source: Source, span: Span) -> Loaded
     place = interval_text(source.interval) if source.interval else ""
     entry = "_".join(part for part in (symbol, key, place) if part)
     try:
-        mine = keep("feed", name, source, span.interval, entry, sources.market)
+        mine = keep("feed", name, source, span.interval, entry, sources.market, (span.start, span.end))
         if mine is not None:
             return stored_feed(sources, mine, source, span)
         read = sources.feed(source, entry)
@@ -66,7 +66,7 @@ def load_feed(sources: Sources, name: str, source: Source, span: Span) -> Loaded
 
 
 def stored_feed(sources: Sources, kept: Kept, source: Source, span: Span) -> LoadedFeed:
-    """Return a feed of the store: the column that its key stands for, known when the store says that it was.
+    """Return a feed of the store: the column that its key stands for, known when the store says that it was, or later.
 
     Of a fetched series only what this market reaches back for is taken, so that another market's fetch changes nothing here.
     """
@@ -77,14 +77,33 @@ def stored_feed(sources: Sources, kept: Kept, source: Source, span: Span) -> Loa
     unit = source.unit or unit_of(kept)
     source = source.model_copy(update={"interval": interval, "known_at": known, "column": column, "unit": unit})
     read = sources.feed(source, kept.path)
-    own = "known_at" in table.data.column_names and not explicit
-    known_at = integers(table.data.column("known_at")) if own else None
+    kept_at = integers(table.data.column("known_at")) if "known_at" in table.data.column_names else None
+    known_at, findings = known_when(kept, source, read.time, kept_at) if explicit else (kept_at, [])
     if kept.manifest is not None and kept.series.source in SOURCES:
         start, end = reach("feed", kept.series, span.start, span.end)
         inside = (read.time >= start) & (read.time < end)
         read, known_at = read.take(inside), None if known_at is None else known_at[inside]
     notes = [finding.text for finding in kept.unfetched("feed", span.start, span.end, sources.market)]
-    return checked(kept.name, source, replace(read, findings=(*read.findings, *notes)), span, known_at)
+    read = replace(read, findings=(*read.findings, *findings, *notes))
+    return checked(kept.name, source, read, span, known_at, bool(notes))
+
+
+def known_when(kept: Kept, source: Source, time: Int64, kept_at: Int64 | None) -> tuple[Int64, list[str]]:
+    """Return when values of the store are known where the market file declares it, and a finding where that is too early.
+
+    What is declared may delay a value, never advance it: the store knows when a session ended, and a fetched value that is not
+    its bar's open is not there before the bar's end.
+    """
+    closed = time + (source.interval or 0)
+    declared = closed if source.known_at == "close" else time
+    fetched = kept.series.source in SOURCES and source.column != "open"
+    earliest = kept_at if kept_at is not None else closed if fetched else declared
+    early = declared < earliest
+    if not early.any():
+        return declared, []
+    what = f'{kept.name}: known_at = "{source.known_at}" is before {count(int(early.sum()), "value")} could be known'
+    first = f"the first, of {utc_text(int(time[early][0]))}, at {utc_text(int(earliest[early][0]))}"
+    return np.maximum(declared, earliest), [f"{what} ({first}); they count from then on."]
 
 
 def unit_of(kept: Kept) -> str | None:
@@ -96,8 +115,13 @@ def unit_of(kept: Kept) -> str | None:
     )
 
 
-def checked(name: str, source: Source, read: Columns, span: Span, stated: Int64 | None = None) -> LoadedFeed:
-    """Return a feed that was read, once nothing fatal was found in it; stated: when each value became known, if kept."""
+def checked(
+    name: str, source: Source, read: Columns, span: Span, stated: Int64 | None = None, partial: bool = False
+) -> LoadedFeed:
+    """Return a feed that was read, once nothing fatal was found in it.
+
+    stated: when each value became known, if kept; partial: part of it was never fetched.
+    """
     findings = list(order_findings(name, "value", read.time))
     usual, interval = usual_spacing(read.time), source.interval
     if interval is not None and not findings and usual not in (0, interval):
@@ -117,7 +141,8 @@ def checked(name: str, source: Source, read: Columns, span: Span, stated: Int64 
     feed = Feed(name, known_at[kept], value[kept], source.unit or "")
     steps = np.diff(read.time[inside])
     gaps = int((steps // interval - 1).sum()) if interval is not None and steps.size else 0
-    return passed(feed, source.origin, read.source, notes, gaps)
+    loaded = passed(feed, source.origin, read.source, notes, gaps)
+    return replace(loaded, series=replace(loaded.series, partial=partial))
 
 
 def coverage(name: str, known_at: np.ndarray[tuple[int], np.dtype[np.int64]], span: Span) -> Iterator[Finding]:

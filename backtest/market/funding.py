@@ -1,6 +1,6 @@
 """Funding stamps of all symbols: real, borrowed from another symbol, assumed, or declared not to exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from backtest.market.read import Columns
 from backtest.market.validate import RATE_LIMIT, Finding, count, funding_findings, order_findings, sift
 from backtest.model.arrays import HOUR, SECOND, Int64, utc_text
 from backtest.model.market import Funding, FundingHole, Market
-from backtest.model.passport import Passport, Series
+from backtest.model.passport import SPOT, Origin, Passport, Series
 
 __all__ = ["Stamps", "assume_holes", "join", "load_stamps", "note_holes"]
 
@@ -36,9 +36,11 @@ class Stamps:
         return int(self.columns.time.size) if self.series.origin == "assumed" else 0
 
 
-def load_stamps(sources: Sources, declared: Mapping[str, Source], start: int, end: int) -> list[Stamps]:
-    """Return each symbol's stamps in [start, end], in the market's order."""
-    own = {s: stamps_of(sources, s, d, start, end) for s, d in declared.items() if not borrows(d)}
+def load_stamps(
+    sources: Sources, declared: Mapping[str, Source], start: int, end: int, spot: Collection[str] = ()
+) -> list[Stamps]:
+    """Return each symbol's stamps in [start, end], in the market's order; spot: the symbols whose bars are of spot."""
+    own = {s: stamps_of(sources, s, d, start, end, s in spot) for s, d in declared.items() if not borrows(d)}
     return [own[s] if s in own else borrowed(s, d.proxy or "", own, declared) for s, d in declared.items()]
 
 
@@ -47,29 +49,35 @@ def borrows(source: Source) -> bool:
     return source.proxy is not None and source.file is None and source.store is None
 
 
-def stamps_of(sources: Sources, symbol: str, source: Source, start: int, end: int) -> Stamps:
+def stamps_of(sources: Sources, symbol: str, source: Source, start: int, end: int, spot: bool = False) -> Stamps:
     """Return the stamps that a symbol declares for itself."""
     name = f"{symbol}.funding"
     if source.scenario is not None and symbol in sources.column(source.scenario, symbol)[0].funding.none:
-        source = Source(none=True)
+        return no_stamps(symbol, "simulated", f"{symbol} has no funding in its scenario.")
     if source.none:
-        columns = nothing("none")
-        return Stamps(
-            columns, certify(name, "real", columns, (f"{symbol} declares to have no funding (spot).",)), none=True
-        )
+        if source.spot or spot:
+            return no_stamps(symbol, "real", f"{symbol} is spot: it has no funding.")
+        told = f"{symbol} declares no funding, and none is paid or received; only spot has none, which"
+        return no_stamps(symbol, "missing", f'{told} funding = "spot" would say.')
     if source.assume is not None and source.every is not None:
         return assumed_stamps(symbol, source.assume, source.every, start, end)
     try:
         entry = f"{symbol}_funding"
-        kept = keep("funding", name, source, 0, entry, sources.market)
+        kept = keep("funding", name, source, 0, entry, sources.market, (start, end))
         read = sources.funding(symbol, source, kept.path if kept else entry)
     except MarketError as error:
         raise MarketError(f"{name}: {error}") from None
     notes = [finding.text for finding in kept.unfetched("funding", start, end, sources.market)] if kept else []
-    return checked(symbol, source, replace(read, findings=(*read.findings, *notes)), start, end)
+    return checked(symbol, source, replace(read, findings=(*read.findings, *notes)), start, end, bool(notes))
 
 
-def checked(symbol: str, source: Source, read: Columns, start: int, end: int) -> Stamps:
+def no_stamps(symbol: str, origin: Origin, note: str) -> Stamps:
+    """Return a symbol without funding: "real" for spot, where none is due, "missing" where that is not known."""
+    columns = nothing(SPOT if origin == "real" else "none")
+    return Stamps(columns, certify(f"{symbol}.funding", origin, columns, (note,)), none=True)
+
+
+def checked(symbol: str, source: Source, read: Columns, start: int, end: int, partial: bool = False) -> Stamps:
     """Return the stamps inside the span, snapped to the second, once nothing fatal was found in them."""
     label = f"{symbol} funding"
     snapped = (read.time + SECOND // 2) // SECOND * SECOND
@@ -91,7 +99,7 @@ def checked(symbol: str, source: Source, read: Columns, start: int, end: int) ->
     if source.proxy is not None:
         kept = replace(kept, values={"rate": kept.values["rate"], "mark": np.full(kept.time.size, np.nan)})
         notes += (f"{label} stands in from {source.proxy}.",)
-    return Stamps(kept, certify(f"{symbol}.funding", origin, kept, notes))
+    return Stamps(kept, certify(f"{symbol}.funding", origin, kept, notes, partial=partial))
 
 
 def assumed_stamps(symbol: str, rate: float, every: int, start: int, end: int) -> Stamps:

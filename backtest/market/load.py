@@ -112,7 +112,8 @@ def assemble(sources: Sources, wanted: Wanted) -> Market:
     check_trade_from(d, int(panel.time[-1]))
     traded = Span(int(panel.time[0]), int(panel.time[-1]) + span.interval, span.interval)
     marks = {s: load_mark(sources, s, source, traded) for s, source in wanted.marks.items()}
-    stamps = load_stamps(sources, wanted.funding, traded.start, traded.end)
+    spot = [s for s, source in wanted.bars.items() if is_spot(s, source)]
+    stamps = load_stamps(sources, wanted.funding, traded.start, traded.end, spot)
     feeds = load_feeds(sources, wanted.feeds, traded)
     lines = [*(b.series for b in bars.values()), *(m.series for m in marks.values()), *(s.series for s in stamps)]
     lines += [mark_line(s, bars[s].series) for s in wanted.marked_at_last]
@@ -134,6 +135,11 @@ def assemble(sources: Sources, wanted: Wanted) -> Market:
         name=d.name,
     )
     return with_fine(sources, wanted, with_derived(market, wanted.derived))
+
+
+def is_spot(symbol: str, bars: Source) -> bool:
+    """Whether a symbol's bars are of spot by where they come from: an exchange's "spot/..." or Yahoo, which has no perpetuals."""
+    return bars.store is not None and (bars.store == "yahoo" or (bars.symbol or symbol).startswith("spot/"))
 
 
 def with_derived(market: Market, names: tuple[str, ...]) -> Market:

@@ -1,7 +1,6 @@
 """Series files to columns: Parquet and CSV by path, columns in any case, times of any usual kind, all in ns UTC."""
 
 import io
-import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -329,31 +328,64 @@ def value_columns(table: Table) -> list[str]:
 
 
 def store_folders() -> tuple[Path, ...]:
-    """Return where stored series may lie: under BACKTEST_DATA, in the working folder's data, in the user's own."""
+    """Return where stored series may lie: first where they are written to, then in the working folder's data, in the
+    user's own.
+    """
     import platformdirs
 
-    declared = os.environ.get("BACKTEST_DATA")
-    folders = (*((Path(declared),) if declared else ()), Path("data"), platformdirs.user_data_path("levelbreak"))
-    return tuple(folder / "store" for folder in folders)
+    from backtest.market.store.entry import store_root
+
+    others = (Path("data"), platformdirs.user_data_path("levelbreak"))
+    return tuple(dict.fromkeys((store_root(), *(folder / "store" for folder in others))))
 
 
-def store_entry(source: str, name: str, market: str, fetched: str = "") -> Path:
+def store_entry(
+    source: str, name: str, market: str, fetched: str = "", span: tuple[int | None, int | None] | None = None
+) -> Path:
     """Return where a store entry such as ("binance", "BTCUSDT_1h") lies: the folder of a series that was fetched or
     imported, else a single file that was placed by hand; MarketError when there is neither.
 
-    fetched: the folder's name where it is not the file's; market: the market's name, to say how to fetch it.
+    Of several folders of the store the one that covers most counts, the first where they cover alike. fetched: the folder's
+    name where it is not the file's; market: the market's name, to say how to fetch it; span: of the market, ns UTC.
     """
     safe = [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in (source, name)]
     if not source or safe[0] != source or source.startswith("."):
         raise MarketError(f"{source!r} can't be the name of a store; use letters, digits, dashes and underscores.")
     file = safe[1].lstrip(".")
-    for folder in store_folders():
-        if (folder / source / (fetched or file) / "manifest.json").is_file():
-            return folder / source / (fetched or file)
-        if (folder / source / f"{file}.parquet").is_file():
-            return folder / source / f"{file}.parquet"
+    found = [
+        place for folder in store_folders()
+        if (place := placed(folder / source / (fetched or file), folder / source / f"{file}.parquet")) is not None
+    ]  # fmt: skip
+    if found:
+        return found[0] if len(found) == 1 else max(found, key=lambda place: held(place, span))
     entry = f"{source}/{safe[1]}"
     fetch = f"run `backtest fetch {shlex.quote(market)}`, " if source in SOURCES and market else ""
     raise MarketError(
         f"The store has no entry {entry}; {fetch}save it as data/store/{entry}.parquet or give a path instead."
     )
+
+
+def placed(folder: Path, file: Path) -> Path | None:
+    """Return which of a series' two places in one store is taken; MarketError where that can't be seen."""
+    try:
+        return folder if (folder / "manifest.json").is_file() else file if file.is_file() else None
+    except OSError as error:
+        raise MarketError(f"{folder} can't be read ({error.strerror or error}).") from None
+
+
+def held(place: Path, span: tuple[int | None, int | None] | None) -> int:
+    """Return how much of a span a place of the store covers, ns; a file that was placed by hand counts as all of it."""
+    if not place.is_dir():
+        return 2**63
+    from backtest.market.store.manifest import read_manifest
+    from backtest.market.store.spans import inside
+
+    start, end = span or (None, None)
+    try:
+        manifest = read_manifest(place)
+    except MarketError:
+        return -1  # whoever reads it is told why, unless there is another one
+    if manifest is None or not manifest.rows:
+        return -1
+    covered = inside(manifest.covered, -(2**63) if start is None else start, 2**63 if end is None else end)
+    return sum(b - a for a, b in covered)

@@ -15,7 +15,8 @@ WORST: tuple[Origin, ...] = ("simulated", "missing", "assumed", "proxy", "real")
 class Standing:
     """How one subject stands for one symbol ("" for macro): the worst origin of its series, with names, sources and hashes.
 
-    series: the passport's lines, none where the origin is "missing" because nothing was declared.
+    series: the passport's lines, none where the origin is "missing" because nothing was declared. The funding of spot, where
+    none is due, is "real"; one that a perpetual does not have is "missing".
     """
 
     symbol: str

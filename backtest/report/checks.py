@@ -10,9 +10,66 @@ from backtest.report import words
 from backtest.report.columns import Column, table_of
 from backtest.report.terminal import facts, line, strategy_name, title
 
-__all__ = ["print_comparison"]
+__all__ = ["print_checks", "print_comparison", "print_conformance", "print_foresight"]
 
 ENGINES = ("fast", "backtrader")
+
+
+def print_checks(found: Mapping[str, Any], console: Console) -> None:
+    """Print what one or several checks came to: a check's own document, or one that holds several."""
+    printers = {"conformance": print_conformance, "foresight": print_foresight, "engines": print_comparison}
+    documents = found.get("checks", [found])
+    for i, document in enumerate(documents):
+        if i:
+            console.print()
+        printers[document["check"]](document, console)
+    for check, why in found.get("left_out", {}).items():
+        console.print()
+        line(Text(f"The check of the {check} was left out: {why}.", "dim"), console)
+    if len(documents) > 1:
+        console.print()
+        text, style = ("Every check passed.", "bold green") if found["passes"] else ("A check failed.", "bold red")
+        line(Text(text, style), console)
+
+
+def print_conformance(found: Mapping[str, Any], console: Console) -> None:
+    """Print the rules of strategies, each with whether it is kept, and what was found where it is not."""
+    heading(found, "conformance", console)
+    for finding in found["findings"]:
+        mark = Text("  kept    ", "green") if finding["passes"] else Text("  broken  ", "bold red")
+        console.print(Text.assemble(mark, finding["rule"]), no_wrap=True, crop=False)
+        if not finding["passes"]:
+            line(f"{finding['told']}.", console, " " * 10)
+
+
+def print_foresight(found: Mapping[str, Any], console: Console) -> None:
+    """Print where the future was taken away, and for each market the first row that changed, with both values."""
+    heading(found, "no look-ahead", console)
+    markets = [one["market"] for one in found["markets"]]
+    counts = ([f"{one[name]:,}" for one in found["markets"]] for name in ("bars", "rows", "cuts"))
+    names = Column("market", [words.printable(m) for m in markets], left=True)
+    console.print(table_of([names, *map(Column, ("bars", "rows", "cuts"), counts)]))
+    console.print()
+    if found["passes"]:
+        line(Text("No row changed when the future was taken away, or was another.", style="green"), console)
+        if not any(one["rows"] for one in found["markets"]):
+            line(Text("There was no row, so that says little; do its parameters suit these prices?", "yellow"), console)
+        return
+    line(Text("It looks ahead.", style="bold red"), console)
+    for one in found["glimpses"]:
+        print_glimpse(one, console)
+
+
+def print_glimpse(one: Mapping[str, Any], console: Console) -> None:
+    title(f"{one['market']}: {one['how']} after bar {one['cut'] - 1:,} ({one['cut_time']})", console)
+    place = [f"  {one['what']} at bar {one['bar']:,}", one["time"], *([one["symbol"]] if one["symbol"] else [])]
+    facts([*place, one["column"]], " · ", console)
+    for name, value in (("with the future", one["with_future"]), ("without it", one["without"])):
+        line(f"{name:<15}  {number_words(value)}", console, "    ")
+
+
+def heading(found: Mapping[str, Any], what: str, console: Console) -> None:
+    line(Text.assemble((words.printable(strategy_name(found["strategy"])), "bold"), f" · {what}"), console)
 
 
 def print_comparison(found: Mapping[str, Any], console: Console) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from backtest.report.words import printable
 
-__all__ = ["Column", "packed", "table_of"]
+__all__ = ["Column", "fits", "fitted", "packed", "table_of"]
 
 LONGEST = 28
 

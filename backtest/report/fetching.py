@@ -7,20 +7,22 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
-from backtest.report.columns import Column, fitted
+from backtest.report.columns import Column, fits, fitted, packed, table_of
 from backtest.report.terminal import bullet, line, title
 from backtest.report.words import printable, span_words
 
 __all__ = ["print_fetch", "print_imported", "print_plan", "print_verified", "watch"]
 
 SHOWN = 20
+NOTHING = "\N{EN DASH}"
 Row = Mapping[str, Any]
 
 
 class Advance(Protocol):
-    """How far a source is; see `backtest.market.lanes.Progress`."""
+    """How far a source is; see `backtest.market.fetching.lanes.Progress`."""
 
     @property
     def source(self) -> str: ...
@@ -79,7 +81,8 @@ def print_fetch(report: Row, headers: Sequence[str], console: Console) -> None:
         line(f"{report['market']} takes nothing from the store: there is nothing to fetch.", console)
         return
     if any("cells" in row for row in rows):
-        console.print(fitted(quality_columns(rows, headers), console))
+        for i, table in enumerate(quality_tables(rows, headers, console)):
+            console.print(*([""] if i else []), table, sep="\n")
     if report["interrupted"]:
         title("Stopped", console)
         bullet("Interrupted; what had arrived is kept, and the same command goes on from there.", console)
@@ -88,7 +91,8 @@ def print_fetch(report: Row, headers: Sequence[str], console: Console) -> None:
     for note in report["notes"]:
         bullet(note, console)
     added, pages = sum(row["added"] for row in rows), sum(row["arrived"] for row in rows)
-    told = f"{added:,} new rows in {pages:,} pages" if pages else "nothing was missing" if not any_error(rows) else ""
+    there = not any_error(rows) and not report["interrupted"] and any(row["start"] < row["end"] for row in rows)
+    told = f"{added:,} new rows in {pages:,} pages" if pages else "nothing was missing" if there else ""
     if told:
         console.print()
         line(Text(f"{told}; kept in {printable(report['store'])}", style="dim"), console)
@@ -98,16 +102,46 @@ def any_error(rows: Sequence[Row]) -> bool:
     return any(row["error"] for row in rows)
 
 
+def quality_tables(rows: Sequence[Row], headers: Sequence[str], console: Console) -> list[Table]:
+    """Return the table of what is stored; where it is too wide, the second sources in one of their own.
+
+    Then columns without a finding are left out, those of less use first, and what still is too wide goes on in a further table.
+    """
+    columns = quality_columns(rows, headers)
+    agreed = [row for row in rows if row.get("quality", {}).get("agreement")]
+    if fits(columns, console):
+        return [table_of(columns)]
+    told = [column for column in columns if column.header != "agreement"]
+    needed = [column for column in told if not column.spare]
+    tables = [fitted(told, console)] if fits(needed, console) else packed(needed[0], [needed[1:]], console)
+    return [*tables, table_of(agreement_columns(agreed))] if agreed else tables
+
+
 def quality_columns(rows: Sequence[Row], headers: Sequence[str]) -> list[Column]:
-    """Return the columns of the table; those of less use are left out where the terminal is narrow."""
-    empty = ["\N{EN DASH}"] * (len(headers) - 1)
+    """Return the columns of the table; those that say nothing may be left out where the terminal is narrow."""
+    empty = [NOTHING] * (len(headers) - 1)
     cells = [list(row.get("cells") or [row["of"][0], *empty]) for row in rows]
-    spare = ("duplicates", "repairs", "stale", "bad", "agreement")
     styles = ["red" if row["error"] else "" for row in rows]
-    text = ("series", "span", "agreement")
+    text, always = ("series", "span", "agreement"), ("series", "rows", "span", "gaps")
     return [
-        Column(name, [c[i] for c in cells], styles, left=name in text, spare=name in spare, whole=name in text)
-        for i, name in enumerate(headers)
+        Column(
+            name,
+            mine,
+            styles,
+            left=name in text,
+            spare=name not in always and {*mine} <= {"0", NOTHING},
+            whole=name in text,
+        )
+        for name, *mine in zip(headers, *cells, strict=True)
+    ]
+
+
+def agreement_columns(rows: Sequence[Row]) -> list[Column]:
+    """Return how far the second sources agree, for the series that have one."""
+    return [
+        Column("series", [row["of"][0] for row in rows], left=True, whole=True),
+        Column("second source", [row["quality"]["agreement"]["other"] for row in rows], left=True),
+        Column("agreement", [row["cells"][-1] for row in rows], left=True, whole=True),
     ]
 
 
@@ -142,13 +176,13 @@ def print_plan(report: Row, console: Console) -> None:
     if not rows:
         line(f"{report['market']} takes nothing from the store: there is nothing to fetch.", console)
         return
-    asked = ["\N{EN DASH}" if row["error"] else f"{row['pages']:,}" for row in rows]
+    asked = [NOTHING if row["error"] else f"{row['pages']:,}" for row in rows]
     columns = [
         Column("series", [row["of"][0] for row in rows], left=True, whole=True),
         Column("source", [row["source"] for row in rows], left=True),
         Column("symbol", [row["symbol"] for row in rows], left=True),
         Column("kind", [row["kind"] for row in rows], left=True, spare=True),
-        Column("interval", [row["interval"] or "\N{EN DASH}" for row in rows], left=True, spare=True),
+        Column("interval", [row["interval"] or NOTHING for row in rows], left=True, spare=True),
         Column("pages", asked),
         Column("span", [span_words(row["start"], row["end"]) for row in rows], left=True, spare=True, whole=True),
     ]

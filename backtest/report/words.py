@@ -44,7 +44,7 @@ PREFIXES = {
     "assumed_feed": "{} is an assumption, not data",
     "assumed_tiers": "margin tiers of {} that the venue does not publish, assumed",
 }
-GRADE_NAME = {"A": "real", "B": "proxy", "C": "assumption", "D": "simulated"}
+GRADE_NAME = {"A": "real", "B": "proxy or missing", "C": "assumption", "D": "simulated"}
 
 
 def printable(text: object) -> str:

@@ -59,7 +59,8 @@ class Fault:
 class Server:
     """A server of one source: `answer` is what it gives, `faults` what goes wrong; a context manager.
 
-    asked: every request; busiest: the most that were under way at once; work: seconds that each answer takes.
+    asked: every request; busiest: the most that were under way at once; work: seconds that each answer takes; clock: seconds
+    by which its own is ahead of this machine's.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class Server:
         self.asked: list[Asked] = []
         self.under_way = self.busiest = 0
         self.busy_seconds = 0.0
-        self.work = 0.0
+        self.work = self.clock = 0.0
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.web = Web(("127.0.0.1", 0), handler_of(self))
@@ -158,6 +159,10 @@ def handler_of(server: Server) -> type[BaseHTTPRequestHandler]:
             serve(server, self)
 
         do_POST = do_GET  # noqa: N815
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            """The Date of an answer, by the server's clock."""
+            return super().date_time_string((time.time() if timestamp is None else timestamp) + server.clock)
 
         def log_message(self, *_: object) -> None:
             """Write nothing."""

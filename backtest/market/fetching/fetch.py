@@ -1,8 +1,9 @@
 """Fetch what a market file needs: only what is missing, page by page, into the store; then say what is there."""
 
 import os
+import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +11,7 @@ from typing import NoReturn
 from backtest.errors import LevelbreakError, MarketError
 from backtest.market.clock import parse_time
 from backtest.market.declare import grid_offset_of, read_declaration
-from backtest.market.fetching.fetched import FetchReport, conclude
+from backtest.market.fetching.fetched import FetchedSeries, FetchReport, conclude
 from backtest.market.fetching.lanes import Job, Progress, plan_pages, run_lanes
 from backtest.market.fetching.needs import Need, SeriesId, needs_of
 from backtest.market.sources import Source, get_source
@@ -28,6 +29,7 @@ def fetch(
     *,
     since: str | int | None = None,
     source: str | None = None,
+    again: bool = False,
     dry_run: bool = False,
     progress: Callable[[Progress], None] | None = None,
     now: int | None = None,
@@ -35,7 +37,8 @@ def fetch(
     """Fetch the series that a market takes from the store, as far as they are not there, and report on each.
 
     name_or_path: of the market; since: fetch from this time on instead of the market's start ("2025-07-01" or ns UTC);
-    source: the exchange to ask in place of the declared one; dry_run: plan, but ask for nothing; progress: called after
+    source: the exchange to ask in place of the declared one; again: ask for what is stored, too, which tells and mends what
+    the source has revised, and what it gave wrong at first; dry_run: plan, but ask for nothing; progress: called after
     every page, from several threads; now: ns UTC, the clock's by default: bars that are not closed by then are not kept.
     A series that fails stops alone, and what arrived is kept, also where Ctrl-C ends it. MarketError for a market, a
     time or a source that makes no sense.
@@ -45,11 +48,12 @@ def fetch(
     declared = needs_of(declaration)
     needs = moved(from_then(declared, since), source)
     root = store_root()
-    jobs = jobs_of(root, needs, moment)
+    jobs = jobs_of(root, needs, moment, again)
     lanes = lanes_of([job for job in jobs if job.start < job.end and job.error is None])
     interrupted = plan_only(lanes) if dry_run else run_lanes(lanes, moment, progress or silent)
     series = conclude(jobs, checks_of(needs), measured=not dry_run and not interrupted)
-    return FetchReport(declaration.name, root, series, dry_run, interrupted, elsewhere(declared, needs))
+    notes = (*elsewhere(declared, needs), *worth_asking_again(declaration.name, series), *ahead(series))
+    return FetchReport(declaration.name, root, series, dry_run, interrupted, notes)
 
 
 def silent(progress: Progress) -> None:
@@ -110,22 +114,40 @@ def elsewhere(declared: Sequence[Need], needs: Sequence[Need]) -> tuple[str, ...
     )
 
 
-def jobs_of(root: Path, needs: Sequence[Need], now: int) -> list[Job]:
+def worth_asking_again(market: str, series: Sequence[FetchedSeries]) -> Iterator[str]:
+    """Say how to mend rows that are wrong as they came."""
+    odd = [s for s in series if s.quality is not None and s.quality.bad.rows + s.quality.bad.partial]
+    if odd:
+        day = utc_text(min(s.start for s in odd))[:10]
+        yield (
+            f"Bad rows stay as they came; `backtest fetch {shlex.quote(market)} --again --since {day}` asks for them once "
+            "more and says which the source has revised."
+        )
+
+
+def ahead(series: Sequence[FetchedSeries]) -> Iterator[str]:
+    """Say which series can't be there yet."""
+    names = [s.of[0] for s in series if s.start >= s.end and s.error is None]
+    if names:
+        yield f"The span of {', '.join(names)} has not begun; there is nothing to fetch of it yet."
+
+
+def jobs_of(root: Path, needs: Sequence[Need], now: int, again: bool = False) -> list[Job]:
     """Return a job for each series, over the span of all keys that need it, as far as its bars are closed."""
     groups: dict[SeriesId, list[Need]] = {}
     for need in needs:
         groups.setdefault(need.series, []).append(need)
-    return [job_of(root, series, group, now) for series, group in groups.items()]
+    return [job_of(root, series, group, now, again) for series, group in groups.items()]
 
 
-def job_of(root: Path, series: SeriesId, group: Sequence[Need], now: int) -> Job:
+def job_of(root: Path, series: SeriesId, group: Sequence[Need], now: int, again: bool = False) -> Job:
     """Return the job of one series; one whose place in the store can't be used has failed already."""
     start = min(need.start for need in group)
     end = min(max(need.end for need in group), on_grid(now, series.interval))
     lead = min(need.start + need.lead for need in group) - start
     of = tuple(need.of for need in group)
     try:
-        return Job(of, series, start, end, lead, open_entry(root, *series))
+        return Job(of, series, start, end, lead, open_entry(root, *series), again)
     except MarketError as error:
         return Job(of, series, start, end, lead, Unusable(error), error=error)
 

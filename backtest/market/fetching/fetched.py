@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backtest.errors import MarketError
+from backtest.errors import MarketError, SourceError
 from backtest.market.clock import interval_text
 from backtest.market.fetching.lanes import Job
 from backtest.market.fetching.needs import SeriesId
 from backtest.market.quality.agreement import Agreement, agreement
 from backtest.market.quality.assess import Quality, Repair, assess
-from backtest.model.arrays import utc_text
+from backtest.model.arrays import DAY, utc_text
 
 __all__ = ["FetchReport", "FetchedSeries", "conclude"]
 
@@ -115,6 +115,9 @@ def concluded(job: Job, second: Job | None, measured: bool) -> FetchedSeries:
             quality = measure(job, second)
         except MarketError as error:
             job.fail(error)
+    due = job.start < job.end if job.series.interval else job.end - job.start > DAY  # a shorter span may have no stamp
+    if measured and quality is None and job.error is None and due:
+        job.fail(nothing_of(job))
     needed = [(max(a, job.start + job.lead), b) for a, b in job.entry.missing(job.start, job.end)]
     counts = {"pages": job.asked, "arrived": job.done} | {name: getattr(job, name) for name in COUNTS[2:]}
     return FetchedSeries(
@@ -129,6 +132,14 @@ def concluded(job: Job, second: Job | None, measured: bool) -> FetchedSeries:
         cause=str(getattr(job.error, "cause", "")),
         quality=quality,
     )
+
+
+def nothing_of(job: Job) -> MarketError:
+    """Return the error of a series of which nothing came, though nothing went wrong."""
+    source, symbol, kind, _ = job.series
+    span = f"{utc_text(job.start)} to {utc_text(job.end)}"
+    why = job.notes[0] if job.notes else "Check the symbol and the span."
+    return SourceError(f"{source} has given no row of {symbol} {kind}, {span}. {why}", "empty")
 
 
 def measure(job: Job, second: Job | None) -> Quality | None:

@@ -11,6 +11,7 @@ from backtest.market.fetching.fetch import job_of
 from backtest.market.fetching.needs import Need, needs_of
 from backtest.market.read import store_entry, store_folders
 from backtest.market.sources import SOURCES
+from backtest.market.store.entry import entry_name
 from backtest.model.arrays import utc_text
 
 __all__ = ["Holding", "inventory"]
@@ -63,21 +64,24 @@ def holding(need: Need, now: int) -> Holding:
     except MarketError as error:
         return Holding(need, "missing", ((need.start, need.end),), str(error))
     best = min(found, key=lambda spans: sum(b - a for a, b in spans))
-    if not best:
-        return Holding(need, "here")
     if own_file(need):
         return Holding(need, "own")
+    if not best:
+        return Holding(need, "here")
     whole = sum(b - a for a, b in best) >= need.end - need.start - need.lead
     return Holding(need, "missing" if whole else "part", tuple(best))
 
 
 def own_file(need: Need) -> bool:
-    """Whether the user has put a single file into the store for a key."""
+    """Whether what a run reads of a key is a single file that the user has put into the store."""
     symbol, _, key = need.of.rpartition(".")
     interval = interval_text(need.series.interval) if need.series.interval else ""
     names = [symbol, "" if key in ("bars", "fine") else key, "" if key == "funding" else interval]
+    _, name, kind, length = need.series
+    span = (need.start + need.lead, need.end)
     try:
-        return store_entry(need.series.source, "_".join(name for name in names if name), "").is_file()
+        single, fetched = "_".join(part for part in names if part), entry_name(name, kind, length)
+        return store_entry(need.series.source, single, "", fetched, span).is_file()
     except MarketError:
         return False
 

@@ -14,13 +14,19 @@ from backtest.errors import LevelbreakError, SourceError
 from backtest.market.fetching.needs import SeriesId
 from backtest.market.sources.base import Page, Request, Source
 from backtest.market.sources.limits import HALT
+from backtest.model.arrays import DAY
 
-__all__ = ["Job", "Keeper", "Progress", "plan_pages", "run_lanes"]
+__all__ = ["Job", "Keeper", "Progress", "lingering", "plan_pages", "run_lanes"]
 
 # What stops every series of a source, not only the one that met it; offline only where nothing came from it yet.
 SHARED = ("geo_blocked", "needs_key", "needs_extra")
 PATIENCE = 10.0  # seconds that a stop waits for pages that have arrived to be written
+GRACE = 3.0  # seconds that it waits for those under way to be read
 BEAT = 0.1
+WAITING = 2  # pages, for each that may be asked at once, that wait to be written
+TICK = 0.01
+ASKING, WRITING = "ask", "write"  # how the names of the threads begin that wait for a source, and for the disk
+ROWS = 24  # how many stored rows are asked again where a series grows: a source that has revised them is noticed
 
 
 class Keeper(Protocol):
@@ -49,8 +55,9 @@ class Job:
     """One series to be fetched, and what came of it so far.
 
     of: the keys of the market file that ask for it; start, end: ns UTC, end exclusive; lead: what may be missing of the
-    beginning, ns; entry: where it is kept; pages: still to be asked; asked, done: how many there were and are;
-    added, duplicates, strangers, vanished, revised, largest: see `backtest.market.merging.Written`; error: why it stopped.
+    beginning, ns; entry: where it is kept; again: ask for what is stored, too; pages: still to be asked; asked, done: how
+    many there were and are;
+    added, duplicates, strangers, vanished, revised, largest: see `backtest.market.store.merging.Written`; error: why it stopped.
     """
 
     of: tuple[str, ...]
@@ -59,6 +66,7 @@ class Job:
     end: int
     lead: int
     entry: Keeper
+    again: bool = False
     pages: deque[Request] = field(default_factory=deque)
     asked: int = 0
     done: int = 0
@@ -70,6 +78,10 @@ class Job:
     largest: float = 0.0
     notes: list[str] = field(default_factory=list)
     error: LevelbreakError | None = None
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Return what has to be asked for: what is missing, or all of it."""
+        return [(self.start, self.end)] if self.again else self.entry.missing(self.start, self.end)
 
     def fail(self, error: LevelbreakError) -> None:
         """Stop asking; what is there stays."""
@@ -89,41 +101,70 @@ class Job:
 
 
 def plan_pages(source: Source, job: Job) -> list[Request]:
-    """Return the pages that a series still needs, in the order of time; SourceError for what can't be given."""
-    spans = job.entry.missing(job.start, job.end)
-    return [page for start, end in spans for page in plan_span(source, job, start, end)]
+    """Return the pages that a series still needs, in the order of time; SourceError for what can't be given.
+
+    Where it grows, the rows next to it that are stored are asked for once more: where the source has revised them, the new
+    ones would not fit. A hole within is only filled.
+    """
+    pages = list[Request]()
+    for start, end in job.spans():
+        before = overlap(job, start, -1) if end == job.end and not job.again else 0
+        after = overlap(job, end, 1) if start == job.start and not job.again else 0
+        pages += plan_span(source, job, (start, end), (start - before, end + after))
+    return pages
 
 
-def plan_span(source: Source, job: Job, start: int, end: int) -> list[Request]:
-    """Return the pages of a span; where its lead is older than what the source has, those of the rest."""
-    request = Request(*job.series, start, end)
+def overlap(job: Job, edge: int, way: int) -> int:
+    """Return how far beyond an edge of a missing span rows are asked for again, ns: 0 where nothing is stored there.
+
+    A day of them, at most `ROWS`; three of those that are longer.
+    """
+    interval = job.series.interval
+    length = max(3 * interval, min(ROWS * interval, DAY)) if interval else DAY
+    low, high = (edge - length, edge) if way < 0 else (edge, edge + length)
+    gone = job.entry.missing(low, high)
+    if not gone:
+        return length
+    return edge - gone[-1][1] if way < 0 else gone[0][0] - edge
+
+
+def plan_span(source: Source, job: Job, missing: tuple[int, int], wide: tuple[int, int]) -> list[Request]:
+    """Return the pages of a missing span, and of the stored rows around it.
+
+    Where what is stored, or the lead, is older than what the source has, those of the rest.
+    """
+    request = Request(*job.series, *wide)
     try:
         return source.plan(request)
     except SourceError as error:
         needed = job.start + job.lead
-        if error.cause != "too_old" or start >= needed:
+        if error.cause == "too_old" and wide[0] < missing[0]:
+            return plan_span(source, job, missing, (missing[0], wide[1]))
+        if error.cause != "too_old" or missing[0] >= needed:
             raise
-        return source.plan(replace(request, start=needed)) if end > needed else []
+        return source.plan(replace(request, start=needed)) if missing[1] > needed else []
 
 
 class Lane:
     """The fetching of one source: one thread plans and then writes, `source.concurrency` threads ask.
 
-    Pages that arrived and wait to be written are never more than those being asked, so memory does not grow with the
-    span; while a page is written the next ones are on their way.
+    Pages that arrived and wait to be written are never more than a few times those being asked, so memory does not grow
+    with the span; while some are written the next ones are on their way.
     """
 
     def __init__(self, source: Source, jobs: Sequence[Job], closed_before: int, tell: Callable[[Progress], None]):
         self.source, self.jobs, self.closed_before, self.tell = source, jobs, closed_before, tell
         self.turns: deque[Job] = deque()
         self.in_a_row = self.came = 0
-        self.arrived: Queue[tuple[Job, Page]] = Queue(maxsize=max(1, source.concurrency))
+        self.arrived: Queue[tuple[Job, Page]] = Queue(maxsize=max(1, WAITING * source.concurrency))
         self.lock = threading.Lock()
         self.stop = threading.Event()
         self.crash: BaseException | None = None
         self.blocked: LevelbreakError | None = None  # what stopped the source as a whole
         self.threads: list[threading.Thread] = []
-        self.writer = threading.Thread(target=self.guarded, args=(self.run,), daemon=True, name=f"write {source.name}")
+        self.writer = threading.Thread(
+            target=self.guarded, args=(self.run,), daemon=True, name=f"{WRITING} {source.name}"
+        )
 
     def run(self) -> None:
         """Plan every series, start the asking, write what arrives until nobody asks any more."""
@@ -134,7 +175,9 @@ class Lane:
         self.turns.extend(job for job in self.jobs if job.pages)
         self.report()
         self.threads = [
-            threading.Thread(target=self.guarded, args=(self.ask,), daemon=True, name=f"ask {self.source.name} {i}")
+            threading.Thread(
+                target=self.guarded, args=(self.ask,), daemon=True, name=f"{ASKING} {self.source.name} {i}"
+            )
             for i in range(max(1, self.source.concurrency))
         ]
         for thread in self.threads:
@@ -154,7 +197,7 @@ class Lane:
 
     def plan(self, job: Job) -> None:
         try:
-            if self.blocked is not None and job.entry.missing(job.start, job.end):
+            if self.blocked is not None and job.spans():
                 raise self.blocked
             job.pages.extend(plan_pages(self.source, job))
         except LevelbreakError as error:
@@ -195,16 +238,25 @@ class Lane:
                 continue
             return
 
-    def write(self, wait: float) -> None:
-        """Write what has arrived; pages of a series that follow one another cost the disk as much as one."""
+    def gather(self, wait: float) -> dict[Job, list[Page]]:
+        """Return what arrives within a while, by series; no longer than somebody asks."""
         batches: dict[Job, list[Page]] = {}
-        try:
-            for _ in range(self.arrived.maxsize):
-                job, page = self.arrived.get(timeout=wait) if wait and not batches else self.arrived.get_nowait()
-                batches.setdefault(job, []).append(page)
-        except Empty:
-            pass
-        for job, pages in batches.items():
+        deadline, taken = time.monotonic() + wait, 0
+        while taken < self.arrived.maxsize:
+            patient = time.monotonic() < deadline and any(thread.is_alive() for thread in self.threads)
+            try:
+                job, page = self.arrived.get(timeout=TICK) if patient else self.arrived.get_nowait()
+            except Empty:
+                if not patient:
+                    break
+                continue
+            batches.setdefault(job, []).append(page)
+            taken += 1
+        return batches
+
+    def write(self, wait: float) -> None:
+        """Write what arrives within a while; pages of a series that follow one another cost the disk as much as one."""
+        for job, pages in self.gather(wait).items():
             try:
                 for n, page in joined(pages):
                     job.take_in(n, page, job.entry.write(page, closed_before=self.closed_before))
@@ -255,9 +307,9 @@ def run_lanes(
     What arrived before an interruption is written. closed_before: ns UTC, bars that close later are not kept.
     """
     running = [Lane(source, jobs, closed_before, tell) for source, jobs in lanes]
-    for lane in running:
-        lane.writer.start()
     try:
+        for lane in running:
+            lane.writer.start()
         while any(lane.writer.is_alive() for lane in running) and not any(lane.crash for lane in running):
             for lane in running:
                 lane.writer.join(BEAT)
@@ -272,13 +324,25 @@ def run_lanes(
 
 
 def end(running: Sequence[Lane]) -> None:
-    """Ask nothing more, wait for no other try, and let what arrived be written; a request that hangs is left to itself."""
+    """Ask nothing more, wait for no other try, and let what arrived be written; a request that hangs is left to itself.
+
+    The threads that ask are waited for, since the interpreter can't end while one of them reads a page outside of Python.
+    """
     HALT.set()
     try:
         for lane in running:
             lane.stop.set()
         deadline = time.monotonic() + PATIENCE
         for lane in running:
-            lane.writer.join(max(0.0, deadline - time.monotonic()))
+            if lane.writer.ident is not None:  # the interruption may have come before it was started
+                lane.writer.join(max(0.0, deadline - time.monotonic()))
+        deadline = min(deadline, time.monotonic() + GRACE)
+        for thread in [thread for lane in running for thread in lane.threads]:
+            thread.join(max(0.0, deadline - time.monotonic()))
     finally:
         HALT.clear()
+
+
+def lingering() -> bool:
+    """Whether a request that hangs has outlived its fetch: then a process should end without waiting for its threads."""
+    return any(thread.name.startswith((f"{ASKING} ", f"{WRITING} ")) for thread in threading.enumerate())

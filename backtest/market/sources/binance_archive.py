@@ -20,8 +20,10 @@ from backtest.errors import SourceError
 from backtest.market.sources.base import COLUMNS, Page, Request
 from backtest.market.sources.binance_files import FIVE, MEASURED, reader_of, sampled
 from backtest.market.sources.binance_layout import GIVEN, Folder, days, folder_of
+from backtest.market.sources.clocks import time_of
 from backtest.market.sources.dates import day_text, day_time, month_start, month_text, next_month
 from backtest.market.sources.faults import check_request, fault
+from backtest.market.sources.guard import guarded
 from backtest.market.sources.http import Answer, UnreadableError, address, ask, looks_like_html
 from backtest.market.sources.limits import backoff, pause
 from backtest.market.sources.rows import Rows, tidy
@@ -34,7 +36,8 @@ HOME = "https://data.binance.vision"
 LISTING = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision"  # the bucket below, which lists its files
 LATE_DAY = 3 * DAY  # a day's file comes on the next day, or one or two later
 LATE_MONTH = 15 * DAY  # a month's comes in the first days of the next
-LARGEST = 1 << 30  # bytes of a CSV; a month of 1-minute bars has 5 million
+LARGEST = 1 << 27  # bytes of a CSV; a month of 1-minute bars has 5 million
+PIECE = 1 << 20  # bytes of it that are unpacked at a time
 OTHERS = "another source"
 WAYS_ON = 'Use source coinalyze (recent ones), a file of your own, or declare a proxy: { proxy = "open_interest" }.'
 
@@ -69,6 +72,7 @@ class BinanceArchive:
             at = end
         return pages
 
+    @guarded
     def page(self, request: Request) -> Page:
         """Return the rows of one file of a plan, from [start, end) alone; of several days where a month has no file."""
         folder = folder_of(request)
@@ -147,14 +151,21 @@ class BinanceArchive:
         raise error
 
     def missing(self, request: Request, folder: Folder) -> Page:
-        """Return a hole; SourceError where the symbol has no file at all."""
+        """Return a hole; SourceError where the symbol has no file at all.
+
+        Where that can't be found out, for a mirror without a list of its files, the span stays to be asked for again.
+        """
         period = "daily" if folder.daily else "monthly"
-        if not self.is_listed(folder.place(request, period)):
-            where = folder.place(request, period).removesuffix("/")
+        where = folder.place(request, period).removesuffix("/")
+        listed = self.is_listed(f"{where}/")
+        if listed is False:
             hint = "Symbols look like BTCUSDT, or spot/BTCUSDT."
             raise fault(NAME, "unknown_symbol", f"there is no {where}", symbol=request.symbol, hint=hint)
         whole = request.start == month_start(request.start) and request.end == next_month(request.start)
         span = month_text(request.start) if whole else day_text(request.start)
+        if listed is None:
+            said = f"{where} has no file of {span}, and whether it has any can't be found out; it is asked for again next time."
+            return Page(no_rows(request), request.start, request.start, (said,))
         return hole(request, f"has no file of {span}")
 
     def not_yet(self, request: Request) -> Page:
@@ -168,13 +179,20 @@ class BinanceArchive:
 
     def fresh(self, day: Request) -> bool:
         """Whether a day ended so lately that its file may still come."""
-        return self.now() - (day.start // DAY * DAY + DAY) < LATE_DAY
+        return time_of(NAME, self.now()) - (day.start // DAY * DAY + DAY) < LATE_DAY
 
-    def is_listed(self, place: str) -> bool:
-        """Whether a folder has any file; taken for granted where that can't be found out."""
+    def is_listed(self, place: str) -> bool | None:
+        """Whether a folder has any file; None where that can't be found out, and neither days nor months were ever seen."""
         if place not in self.listed:
             found = self.listing(place, 1)
-            self.listed[place] = found is None or bool(found)
+            if found is None:
+                other = (
+                    place.replace("/daily/", "/monthly/")
+                    if "/daily/" in place
+                    else place.replace("/monthly/", "/daily/")
+                )
+                return self.listed.get(place) or self.listed.get(other)  # one may have come meanwhile
+            self.listed[place] = bool(found)
         return self.listed[place]
 
     def days_listed(self, request: Request, folder: Folder) -> set[str] | None:
@@ -252,8 +270,15 @@ def csv_of(body: bytes) -> bytes:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             inside = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
             if len(inside) != 1 or inside[0].file_size > LARGEST:
-                raise UnreadableError(f"a zip file of {len(inside)} CSV files, where there is one of at most 1 GiB")
-            return archive.read(inside[0])
+                most = f"one of at most {LARGEST >> 20} MiB"
+                raise UnreadableError(f"a zip file of {len(inside)} CSV files, where there is {most}")
+            text = bytearray()
+            with archive.open(inside[0]) as file:  # piece by piece: what it says of its size may be wrong
+                while piece := file.read(PIECE):
+                    text += piece
+                    if len(text) > LARGEST:
+                        raise UnreadableError(f"a CSV of more than {LARGEST >> 20} MiB")
+            return bytes(text)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
         raise UnreadableError("a broken zip file") from None
 

@@ -13,7 +13,7 @@ from backtest.market.sources.dates import day_text, day_time
 from backtest.market.sources.http import UnreadableError
 from backtest.market.sources.rows import Rows, Values, tidy
 from backtest.market.validate import count
-from backtest.model.arrays import HOUR, SECOND, Int64, utc_text
+from backtest.model.arrays import DAY, HOUR, SECOND, Int64, utc_text
 
 __all__ = ["FIVE", "MEASURED", "reader_of", "sampled"]
 
@@ -21,6 +21,11 @@ FIVE = 5 * MINUTE
 # The rows of metrics bear the END of their five minutes in files up to this day, and their START from it on: taken as they
 # are, the newer ones would be known five minutes before they were.
 START_STAMPS = day_time("2026-06-25")
+WHOLE = 280  # rows of a day's file that has nearly all of its 288
+DOUBTFUL = (
+    "Metrics whose stamps may be the starts of their five minutes rather than the ends, since a whole day of them begins at "
+    "00:00, are taken as known five minutes later."
+)
 JITTER = 30 * SECOND  # rows of metrics are written some seconds late; later than this they are known later, too
 
 KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
@@ -72,7 +77,16 @@ def table(raw: bytes, names: Sequence[str], texts: Sequence[str], wanted: Sequen
                                 convert_options=options)  # fmt: skip
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise UnreadableError(f"its CSV can't be read: {str(error).splitlines()[0][:120]}") from None
-    return {name: found.column(name).to_numpy() for name in wanted}
+    return {name: unboxed(found.column(name)) for name in wanted}
+
+
+def unboxed(column: Any) -> npt.NDArray[Any]:
+    """Return an Arrow column of texts or numbers; its own `to_numpy` would import pandas, half a second and 50 MB."""
+    array = column.combine_chunks()
+    kind = np.float64 if str(array.type) == "double" else object
+    if kind is object or array.null_count:
+        return np.array(array.to_pylist(), dtype=kind)
+    return np.frombuffer(array.buffers()[1], np.float64, len(array), 8 * array.offset)
 
 
 def stamps(texts: npt.NDArray[Any]) -> Int64:
@@ -119,7 +133,11 @@ def metrics_of(raw: bytes, wanted: Mapping[str, str], day: int) -> Rows:
     written = stamps(found["create_time"]) + (FIVE if day >= START_STAMPS else 0)
     end = (written + FIVE // 2) // FIVE * FIVE
     known = np.where(np.abs(written - end) <= JITTER, end, np.maximum(written, end))
-    return tidy({"time": end - FIVE, **{name: found[column] for name, column in wanted.items()}, "known_at": known})
+    # A whole day from 00:00 to 23:55 in an old file may be one that was written anew, with the newer stamps.
+    doubtful = day < START_STAMPS and end.size >= WHOLE and day in end and day + DAY not in end
+    known = known + FIVE if doubtful else known
+    rows = tidy({"time": end - FIVE, **{name: found[column] for name, column in wanted.items()}, "known_at": known})
+    return Rows(rows.columns, (*rows.notes, DOUBTFUL)) if doubtful else rows
 
 
 def sampled(rows: Rows, interval: int) -> Rows:

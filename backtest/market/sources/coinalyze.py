@@ -16,9 +16,10 @@ import numpy as np
 
 from backtest.errors import SourceError, did_you_mean
 from backtest.market.clock import interval_text
-from backtest.market.sources.base import Page, Request
+from backtest.market.sources.base import COLUMNS, Page, Request
 from backtest.market.sources.dates import day_text
 from backtest.market.sources.faults import check_request, fault
+from backtest.market.sources.guard import guarded
 from backtest.market.sources.http import Key, UnreadableError, address, as_json, ask
 from backtest.market.sources.limits import Limit
 from backtest.market.sources.rows import tidy
@@ -36,6 +37,7 @@ INTERVALS = {
     4 * HOUR: "4hour", 6 * HOUR: "6hour", 12 * HOUR: "12hour", DAY: "daily",
 }  # fmt: skip
 KEPT = 2_000  # bars of an intraday interval that are kept at most, 1,500 at least; daily bars are kept for good
+LATEST = 1 << 33  # seconds: no time of a row is later; one in ms is
 SETTLED = 8 * HOUR  # funding is taken at 00:00, 08:00 and 16:00 UTC, the times of nearly all perpetuals
 ADDRESSES = {
     "liquidations": "liquidation-history",
@@ -70,8 +72,8 @@ class Coinalyze:
 
     def plan(self, request: Request) -> list[Request]:
         """Return the span in pieces of 2,000 bars; SourceError for one that is no longer kept, and without a key."""
-        key_of_user()
         check_request(self, request)
+        key_of_user()
         interval = bar_of(request)
         oldest = self.now() - KEPT * interval
         if interval < DAY and request.start < oldest:
@@ -79,13 +81,24 @@ class Coinalyze:
         edges = [*range(request.start, request.end, KEPT * interval), request.end]
         return [replace(request, start=a, end=b) for a, b in pairwise(edges)]
 
+    @guarded
     def page(self, request: Request) -> Page:
-        """Return the rows of a piece; SourceError for a symbol that there is not, and for one without a row."""
-        if request.kind == "funding":
-            return self.funding(request)
+        """Return the rows of a piece, with a note where they end early; SourceError for a symbol that there is not, and for
+        one without a row.
+        """
+        found = self.funding(request) if request.kind == "funding" else self.measured(request)
+        times, end = found.columns["time"], min(request.end, self.now())
+        step = SETTLED if request.kind == "funding" else request.interval
+        if not times.size or end - (last := int(times[-1])) < 2 * step:
+            return found
+        said = f"{request.symbol} {request.kind}: Coinalyze ends {utc_text(last)}, asked up to {utc_text(end)}."
+        return replace(found, notes=(*found.notes, said))
+
+    def measured(self, request: Request) -> Page:
+        """Return the rows of a piece of what is measured in every bar."""
         rows = self.history(request, usd=request.kind in ("liquidations", "open_interest"))
         if not rows:
-            raise self.nothing(request)
+            return self.without_rows(request)
         if request.kind == "liquidations":
             columns = {"long_usd": numbers(rows, "l"), "short_usd": numbers(rows, "s")}
         elif request.kind == "open_interest":
@@ -134,7 +147,11 @@ class Coinalyze:
         }
         if usd or request.kind in ("liquidations", "open_interest"):
             params["convert_to_usd"] = "true" if usd else "false"
-        return self.ask(f"/{ADDRESSES[request.kind]}", request.symbol, history_of, params)
+        rows = self.ask(f"/{ADDRESSES[request.kind]}", request.symbol, history_of, params)
+        early = request.start - bar_of(request)  # a bar that the span begins in may be there, too
+        if rows and not any(early < row["t"] * SECOND < request.end for row in rows):
+            raise fault(NAME, "malformed", "rows of another time than was asked for", symbol=request.symbol)
+        return rows
 
     def ask(self, path: str, symbol: str, read: Callable[[Any], list[Any]], params: Mapping[str, Any]) -> list[Any]:
         """Return what is read from the answer to one call."""
@@ -149,6 +166,16 @@ class Coinalyze:
         if problem.cause == "needs_key":
             raise fault(NAME, "needs_key", f"it refuses the one in {variable()}", hint=GET_ONE)
         raise problem
+
+    def without_rows(self, request: Request) -> Page:
+        """Return a whole piece of days as a hole, since the symbol may be listed in a later one; SourceError for all else."""
+        error = self.nothing(request)
+        if error.cause != "empty" or request.end - request.start < KEPT * DAY:
+            raise error
+        span = f"from {utc_text(request.start)} to {utc_text(request.end)}"
+        none = {name: np.zeros(0) for name in COLUMNS[request.kind]}
+        said = f"{request.symbol} {request.kind}: Coinalyze has none {span}."
+        return Page({"time": np.zeros(0, dtype=np.int64), **none}, request.start, request.end, (said,))
 
     def nothing(self, request: Request) -> SourceError:
         """Return the error of a span without a row: the symbol is not there, or its data are not."""
@@ -213,7 +240,9 @@ def history_of(found: Any) -> list[dict[str, Any]]:
     if not isinstance(found, list) or len(found) > 1:
         raise UnreadableError("JSON of another form")
     rows = found[0].get("history") if found and isinstance(found[0], dict) else []
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("t"), int) for row in rows):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and isinstance(row.get("t"), int) and 0 <= row["t"] < LATEST for row in rows
+    ):
         raise UnreadableError("JSON of another form")
     return rows
 
@@ -237,7 +266,10 @@ def times(rows: list[dict[str, Any]]) -> Int64:
 
 def numbers(rows: list[dict[str, Any]], name: str) -> Float:
     """Return one field of all rows, NaN where it is not there."""
-    return np.array([row[name] if isinstance(row.get(name), int | float) else np.nan for row in rows], dtype=np.float64)
+    found = np.array(
+        [row[name] if isinstance(row.get(name), int | float) else np.nan for row in rows], dtype=np.float64
+    )
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def by_time(rows: list[dict[str, Any]]) -> dict[int, float]:
@@ -246,7 +278,12 @@ def by_time(rows: list[dict[str, Any]]) -> dict[int, float]:
 
 
 def page_of(request: Request, stamps: Int64, columns: dict[str, Float]) -> Page:
-    """Return the rows of a request's span as its page, with a note where they begin late: older ones are deleted."""
+    """Return the rows of a request's span as its page, with a note where they begin late: older ones are deleted.
+
+    UnreadableError for a row without any number.
+    """
+    if np.logical_and.reduce([np.isnan(values) for values in columns.values()]).any():
+        raise UnreadableError("a row without a number")
     rows = tidy({"time": stamps, **columns})
     mine = (rows.columns["time"] >= request.start) & (rows.columns["time"] < request.end)
     kept = {name: values[mine] for name, values in rows.columns.items()}

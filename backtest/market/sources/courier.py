@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from backtest.market.sources import http
+from backtest.market.sources.clocks import hear
 from backtest.market.sources.limits import Limit
 
 __all__ = ["Courier", "open_session"]
@@ -80,6 +81,7 @@ class Courier:
         except OSError as error:
             return http.broken(error, url, self.timeout)
         headers = {str(k).lower(): str(v) for k, v in response.headers.items()}
+        hear("yahoo", headers)
         answer = http.Answer(response.status_code, headers, response.content)
         if answer.status == 401 and not self.unauthorized:
             self.unauthorized += 1  # a crumb that has run out: yfinance gets another one and asks once more

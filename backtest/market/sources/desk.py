@@ -26,6 +26,7 @@ READ = (400, 403)  # statuses whose body says what is wrong
 BLOCKED = re.compile(rb"countr|region|restricted|location|jurisdiction", re.IGNORECASE)
 PRICES = {"mark": "mark", "premium": "premiumIndex"}
 QUOTES = ("USDT", "USDC", "USD")
+FIRST, LAST = 946_684_800_000, 4_102_444_800_000  # ms: the years 2000 to 2099, outside which no stamp is one
 Fields = Sequence[Any]  # one row: the stamp in ms, then the kind's columns
 
 
@@ -105,7 +106,7 @@ class Desk:
                 raise
             except self.errors as error:
                 raise self.told(error, symbol) from None
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 why = f"an answer in another form than documented: {type(error).__name__}"
                 raise fault(self.terms.name, "malformed", why, symbol=symbol) from None
         raise AssertionError("the last try returns or raises")
@@ -170,7 +171,10 @@ def columns(rows: Sequence[Fields], width: int, needed: int) -> tuple[NDArray[np
     """
     if any(len(row) <= width for row in rows):
         raise ValueError(f"a row with fewer than {width + 1} fields")
-    stamps = np.array([int(row[0]) for row in rows], dtype=np.int64) * 1_000_000
+    told = [int(row[0]) for row in rows]
+    if any(not FIRST <= stamp < LAST for stamp in told):
+        raise ValueError("a stamp that is not in ms")
+    stamps = np.array(told, dtype=np.int64) * 1_000_000
     fields = [[np.nan if v is None else float(v) for v in row[1 : width + 1]] for row in rows]
     values = np.array(fields, dtype=np.float64).reshape(-1, width)
     if not np.isfinite(values[:, :needed]).all():

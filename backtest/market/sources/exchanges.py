@@ -15,6 +15,7 @@ from backtest.market.sources.binance import BINANCE
 from backtest.market.sources.bybit import BYBIT
 from backtest.market.sources.desk import Desk, columns, load_ccxt
 from backtest.market.sources.faults import check_request, fault, title
+from backtest.market.sources.guard import guarded
 from backtest.market.sources.http import TIMEOUT
 from backtest.market.sources.limits import Limit
 from backtest.market.sources.okx import OKX
@@ -75,6 +76,7 @@ class Exchange:
             "too_old",
         )
 
+    @guarded
     def page(self, request: Request) -> Page:
         """Return the rows of a span that `plan` gave; SourceError where there is none and one was to be expected."""
         desk = self.desk("spot" if request.symbol.startswith(SPOT) else self.terms.perpetuals)
@@ -149,7 +151,7 @@ class Question:
         width = len(fields(request.kind, self.desk.terms))
         try:
             stamps, values = columns(found, width, NEEDED.get(request.kind, width))
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             why = "a row that is not as documented"
             raise fault(request.source, "malformed", why, symbol=request.symbol) from None
         time, near = snap(stamps, grid)

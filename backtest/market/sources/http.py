@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from backtest.errors import SourceError
+from backtest.market.sources.clocks import hear
 from backtest.market.sources.faults import fault, translate
 from backtest.market.sources.limits import HALT, Limit, backoff, pause
 
@@ -26,7 +27,8 @@ ONCE = ("malformed", "checksum")  # sent whole and wrong: once more, in case it 
 TRIED_AGAIN = ("offline", "rate_limited", "timeout", *ONCE)
 HALF = "half an answer: the connection ended before the whole was there"
 CHUNK = 1 << 16
-LARGEST = 1 << 30  # bytes of an answer
+LARGEST = 1 << 26  # bytes of an answer; the largest of all, a month of 1-minute bars, has 2 million
+REDIRECTS = 5  # that are followed, one after another
 LOCAL = threading.local()
 
 
@@ -77,7 +79,20 @@ class Failure:
 def address(source: str, default: str) -> str:
     """Return the base address of a source: $BACKTEST_URL_NAME, for a mirror or a test, else its own."""
     name = f"BACKTEST_URL_{source.upper().replace('-', '_')}"
-    return (os.environ.get(name) or default).rstrip("/")
+    value = os.environ.get(name, "")
+    if value and not is_address(value):
+        got = "" if "@" in value else f", not {value!r}"  # what stands before an @ may be a password
+        raise SourceError(f"{name} must be an address such as http://127.0.0.1:8000{got}.", "refused")
+    return (value or default).rstrip("/")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address of the web, with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def get(url: str, *, source: str, **options: Any) -> Answer:
@@ -125,7 +140,7 @@ def ask(
     while True:
         if limit is not None:
             limit.take()
-        outcome = attempt(url, read, params or {}, headers or {}, key, timeout, accept)
+        outcome = attempt(source, url, read, params or {}, headers or {}, key, timeout, accept)
         if not isinstance(outcome, Failure):
             return outcome
         tries += 1
@@ -152,6 +167,7 @@ def rest(failure: Failure, tries: int, limit: Limit | None) -> None:
 
 
 def attempt(
+    source: str,
     url: str,
     read: Callable[[Answer], T],
     params: Mapping[str, str | int],
@@ -164,7 +180,7 @@ def attempt(
     import requests
 
     try:
-        answer = send(url, params, headers, key, timeout)
+        answer = send(source, url, params, headers, key, timeout)
         if answer.status in accept or 200 <= answer.status < 300:
             return read(answer)
         failure = judged(answer)
@@ -172,15 +188,47 @@ def attempt(
         failure = Failure("malformed", str(error))
     except (requests.RequestException, OSError) as error:
         failure = broken(error, url, timeout)
+    except ValueError:  # of urllib, for an address that is none: ours, or one that the answer leads to
+        failure = Failure("refused", "an address that is none")
     return Failure(failure.cause, key.hide(failure.why), failure.wait) if key else failure
 
 
 def send(
-    url: str, params: Mapping[str, str | int], headers: Mapping[str, str], key: Key | None, timeout: float
+    source: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str], key: Key | None, timeout: float
 ) -> Answer:
     """Return the whole answer; a request with a key follows no redirect, which might take the key elsewhere."""
-    options = {"params": dict(params), "headers": dict(headers), "auth": key, "allow_redirects": key is None}
+    for _ in range(REDIRECTS):
+        answer = receive(source, url, params, headers, key, timeout)
+        target = onward(url, answer) if key is None else ""
+        if not target:
+            break
+        url, params = target, {}
+    return answer
+
+
+def onward(url: str, answer: Answer) -> str:
+    """Return the address that an answer leads to, "" where it leads nowhere, or to another host than a source's own.
+
+    Binance's archive is a bucket of Amazon's; anything else that a redirect names is a portal or worse.
+    """
+    if answer.status not in (301, 302, 303, 307, 308):
+        return ""
+    try:
+        target = urljoin(url, answer.headers.get("location", ""))
+        here, there = urlsplit(url).hostname or "", urlsplit(target).hostname or ""
+    except ValueError:
+        return ""
+    return target if is_address(target) and (there == here or there.endswith(".amazonaws.com")) else ""
+
+
+def receive(
+    source: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str], key: Key | None, timeout: float
+) -> Answer:
+    """Return the whole answer of one address."""
+    options = {"params": dict(params), "headers": dict(headers), "auth": key, "allow_redirects": False}
     with session().get(url, timeout=timeout, stream=True, **options) as response:
+        told = {k.lower(): v for k, v in response.headers.items()}
+        hear(source, told)
         deadline = time.monotonic() + max(LONGEST, timeout)
         body = bytearray()
         for chunk in pieces(response.raw):
@@ -189,7 +237,7 @@ def send(
                 raise UnreadableError(f"more than {LARGEST >> 20:,} MiB")
             if time.monotonic() > deadline:
                 raise TimeoutError
-        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
+        return Answer(response.status_code, told, bytes(body))
 
 
 def pieces(raw: Any) -> Iterator[bytes]:
@@ -262,9 +310,17 @@ def retry_after(answer: Answer) -> float | None:
         return None
 
 
+def host_of(url: str) -> str:
+    """Return the host of an address as sentences have it."""
+    try:
+        return urlsplit(url).hostname or "its address"
+    except ValueError:
+        return "its address"
+
+
 def broken(error: Exception, url: str, timeout: float) -> Failure:
     """Return the failure that an exception of the connection means."""
-    cause, host = translate(error, "", why="-").cause, urlsplit(url).hostname or "its address"
+    cause, host = translate(error, "", why="-").cause, host_of(url)
     text = f"{type(error).__name__} {error}"
     if cause == "timeout":
         return Failure("timeout", f"{host} sent nothing for {timeout:g} s")

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ from backtest.market.sources import http
 from backtest.market.sources.base import Page, Request
 from backtest.market.sources.courier import open_session
 from backtest.market.sources.faults import check_request, fault, translate
+from backtest.market.sources.guard import guarded
 from backtest.market.sources.limits import Limit
 from backtest.model.arrays import DAY, HOUR, SECOND, utc_text
 
@@ -37,6 +39,13 @@ QUIET = 7 * DAY  # no market was closed for longer within the years that Yahoo h
 LATE = 4 * DAY  # rows of the last days may still come: a long weekend looks the same
 # When an exchange's session ends, by its time zone: on a half day Yahoo tells an earlier end, which must not stand for all days.
 USUAL_CLOSE = {"America/New_York": timedelta(hours=16), "America/Chicago": timedelta(hours=15, minutes=15)}
+UNUSUAL = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # what an unexpected chart makes of our reading
 PRICES = ["Open", "High", "Low", "Close"]
 CRYPTO = re.compile(r"[A-Z0-9]+-(USD|EUR|GBP|JPY|BTC|ETH)")
 
@@ -83,30 +92,59 @@ class Yahoo:
             "too_old",
         )
 
+    @guarded
     def page(self, request: Request) -> Page:
-        """Return the bars of a span that `plan` gave; SourceError where there is none and one was to be expected."""
+        """Return the bars of a span that `plan` gave; SourceError where there is none and one was to be expected.
+
+        An answer that ends early is asked for once more, from its end on; what a coin, which trades every day, then still
+        lacks is not covered.
+        """
         symbol, now = spelled(request.symbol), self.clock()
+        columns, notes = self.bars(request, symbol)
+        if not columns["time"].size:
+            return self.without_bars(request, symbol)
+        if request.end - (last := int(columns["time"][-1])) > QUIET:
+            more, said = self.bars(replace(request, start=last + request.interval), symbol)
+            if more["time"].size:
+                columns = {name: np.concatenate([values, more[name]]) for name, values in columns.items()}
+            notes += [note for note in said if note not in notes]
+        first, last = int(columns["time"][0]), int(columns["time"][-1])
+        if symbol != request.symbol:
+            notes.append(f"{request.symbol} was read as Yahoo's {symbol}, in dollars.")
+        if first - request.start > QUIET:
+            notes.append(f"Yahoo has no bars of {symbol} before {utc_text(first)}.")
+        lacks = request.end - last > QUIET
+        if lacks:
+            notes.append(f"Yahoo has no bars of {symbol} after {utc_text(last)}, asked up to {utc_text(request.end)}.")
+        lacks = lacks and CRYPTO.fullmatch(symbol) is not None
+        whole = request.end <= now - LATE and not lacks
+        end = request.end if whole else min(request.end, last + request.interval)
+        return Page(columns, request.start, end, tuple(notes))
+
+    def bars(self, request: Request, symbol: str) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Return the closed bars that one answer gives of a span, perhaps none, and what is to be said of them."""
         try:
             with self.lock:
                 frame, metadata = self.history(symbol, request)
         except SourceError as error:
             if error.cause != "empty":
                 raise
-            return self.without_bars(request, symbol)
-        bars, notes = tidy(frame, request.interval)
-        columns = dated(bars, request.interval, metadata)
+            return empty_columns(), []
+        try:
+            bars, notes = tidy(frame, request.interval)
+            columns = dated(bars, request.interval, metadata)
+        except UNUSUAL as error:
+            raise unusual(error, symbol) from None
         known = columns.get("known_at", columns["time"] + request.interval)
-        kept = (columns["time"] >= request.start) & (columns["time"] < request.end) & (known <= now)
-        if not kept.any():
-            return self.without_bars(request, symbol)
+        kept = (columns["time"] >= request.start) & (columns["time"] < request.end) & (known <= self.clock())
         columns = {name: values[kept] for name, values in columns.items()}
-        first, last = int(columns["time"][0]), int(columns["time"][-1])
-        if symbol != request.symbol:
-            notes.append(f"{request.symbol} was read as Yahoo's {symbol}, in dollars.")
-        if first - request.start > QUIET:
-            notes.append(f"Yahoo has no bars of {symbol} before {utc_text(first)}.")
-        end = request.end if request.end <= now - LATE else min(request.end, last + request.interval)
-        return Page(columns, request.start, end, tuple(notes))
+        if CRYPTO.fullmatch(symbol) and kept.any():
+            columns["volume"] = in_coins(columns)
+            notes.append(
+                f"Yahoo's volume of {symbol} is in {symbol.split('-')[1]}; "
+                "it was turned into coins at the bar's typical price, (high + low + close) / 3."
+            )
+        return columns, notes
 
     def without_bars(self, request: Request, symbol: str) -> Page:
         """Return a page without bars where a weekend or holidays explain it; SourceError otherwise."""
@@ -127,9 +165,8 @@ class Yahoo:
                 # After the import, which sets a filter of its own: what pandas says about yfinance nobody here can heed.
                 warnings.simplefilter("ignore")
                 return ticker.history(**options), ticker.get_history_metadata()
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            why = f"a chart in another form than usual: {type(error).__name__}"
-            raise fault("yahoo", "malformed", why, symbol=symbol) from None
+        except UNUSUAL as error:
+            raise unusual(error, symbol) from None
         except Exception as error:  # yfinance's own have no common base but this
             if any(c.__name__ == "YFTickerMissingError" for c in type(error).__mro__):
                 raise fault("yahoo", "empty", symbol=symbol) from None
@@ -147,6 +184,19 @@ class Yahoo:
         if symbol not in self.tickers:
             self.tickers[symbol] = yfinance.Ticker(symbol, session=self.session)
         return self.tickers[symbol]
+
+
+def unusual(error: Exception, symbol: str) -> SourceError:
+    """Return the error of a chart in which something is not what it always was."""
+    return fault("yahoo", "malformed", f"a chart in another form than usual: {type(error).__name__}", symbol=symbol)
+
+
+def in_coins(columns: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """Return the volume of bars in coins where Yahoo's is money, NaN where there is no price to divide by."""
+    typical = (columns["high"] + columns["low"] + columns["close"]) / 3
+    coins: NDArray[np.float64] = np.full(typical.size, np.nan)
+    np.divide(columns["volume"], typical, out=coins, where=typical > 0)
+    return coins
 
 
 def spelled(symbol: str) -> str:

@@ -104,7 +104,12 @@ class Entry:
         return name_of(self.folder)
 
     def missing(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Return the spans of [start, end), ns UTC, that were not fetched yet."""
+        """Return the spans of [start, end), ns UTC, that were not fetched yet: all of it where not a row came so far.
+
+        An answer without a row may be a server's mistake; it is asked again until there is one.
+        """
+        if not self.manifest.rows:
+            return [(start, end)] if start < end else []
         return self.manifest.uncovered(start, end)
 
     def read(self, start: int | None = None, end: int | None = None) -> Rows:
@@ -128,7 +133,8 @@ class Entry:
         when = time.time_ns() if retrieved_at is None else retrieved_at
         with self.turn, saving(self.label, self.folder), locked(self.folder):
             manifest = read_manifest(self.folder) or blank(self.manifest)
-            merged = merge_page(manifest, self.label, page, closed_before, self.part_of(manifest), when, request)
+            part, server = self.part_of(manifest), stand_in(manifest.source)
+            merged = merge_page(manifest, self.label, page, closed_before, part, when, request, server)
             self.save(merged)
             self.manifest = merged.manifest
         return merged.written
@@ -169,6 +175,14 @@ class Entry:
         for path in self.folder.iterdir():
             if is_leftover(path.name, manifest):
                 remove(path)
+
+
+def stand_in(source: str) -> str:
+    """Return the address of the server that is asked in place of a source's own, without user and password; "" for none."""
+    address = os.environ.get(f"BACKTEST_URL_{source.upper().replace('-', '_')}", "")
+    scheme, _, rest = address.rpartition("://")
+    host = rest.rpartition("@")[2].partition("/")[0]
+    return f"{scheme}://{host}" if scheme else host
 
 
 def blank(manifest: Manifest) -> Manifest:

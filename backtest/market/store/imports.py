@@ -10,6 +10,7 @@ import numpy as np
 from backtest.errors import MarketError, did_you_mean
 from backtest.market.clock import interval_text
 from backtest.market.read import Columns, Table, columns_of, open_table, plain, value_columns
+from backtest.market.sources import SOURCES
 from backtest.market.sources.base import COLUMNS, Page
 from backtest.market.store.entry import open_entry, store_root
 from backtest.market.store.manifest import Asked
@@ -43,8 +44,13 @@ def import_file(
     known at their time; columns: ours -> the file's own (`{"usd": "oi_close"}`), time included; root: the store's folder;
     tz: the zone of times that carry none; unit: "percent" for funding in percent; now: ns UTC, bars that are open then are
     left out. Imported again, a file that grew adds its new rows, and changed ones count as revised.
-    MarketError for a file that can't be read, times out of order or twice, and another interval than the declared one.
+    MarketError for a name of a source that is fetched, a file that can't be read, times out of order or twice, and another
+    interval than the declared one.
     """
+    if source in SOURCES:
+        raise MarketError(
+            f"What is called {source} comes from there by `backtest fetch`; choose another name, such as mine."
+        )
     moment = time.time_ns() if now is None else now
     named = dict(columns or {})
     check_names(kind, named, unit)

@@ -47,13 +47,17 @@ class Asked(Record):
 
 
 class Fetched(Record):
-    """Pages that followed one another: when the last came (ISO text), what they cover, their rows, what was noted."""
+    """Pages that followed one another: when the last came (ISO text), what they cover, their rows, what was noted.
+
+    address: of the server that stood in for the source's own, "" for that.
+    """
 
     retrieved_at: str
     start: int
     end: int
     rows: int
     notes: tuple[str, ...] = ()
+    address: str = ""
 
 
 class Revision(Record):

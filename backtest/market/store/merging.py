@@ -80,8 +80,10 @@ def merge_page(
     load: Callable[[str], Rows],
     retrieved_at: int,
     request: Asked | None = None,
+    address: str = "",
 ) -> Merged:
-    """Return the manifest with a page in it. load: gives the rows of one of its files; retrieved_at: ns UTC.
+    """Return the manifest with a page in it. load: gives the rows of one of its files; retrieved_at: ns UTC; address: see
+    `Fetched`.
 
     Rows that were stored already are compared, and replaced where they differ: the newest answer stands, and the
     manifest keeps the checksums of both. Which pages a series came in leaves no trace in its files.
@@ -105,7 +107,7 @@ def merge_page(
             revisions.append(revision(when, part, overlap, before, sha))
     written = told(got, met)
     notes, rows_seen = (*page.notes, *written.notes), int(got.rows["time"].size)
-    fetch = Fetched(retrieved_at=when, start=got.start, end=got.end, rows=rows_seen, notes=notes)
+    fetch = Fetched(retrieved_at=when, start=got.start, end=got.end, rows=rows_seen, notes=notes, address=address)
     changes = {
         "request": asked(m.request, request or Asked(start=page.start, end=page.end)),
         "covered": covered,
@@ -209,9 +211,10 @@ def gathered(fetches: tuple[Fetched, ...]) -> tuple[Fetched, ...]:
 
 
 def follows(a: Fetched, b: Fetched) -> bool:
-    """Whether two pages without notes touch, and came soon after one another."""
+    """Whether two pages without notes touch, and came soon after one another from the same server."""
     apart = abs(datetime.fromisoformat(b.retrieved_at) - datetime.fromisoformat(a.retrieved_at))
-    return not a.notes and not b.notes and (a.end == b.start or b.end == a.start) and apart <= TOGETHER
+    alike = not a.notes and not b.notes and a.address == b.address
+    return alike and (a.end == b.start or b.end == a.start) and apart <= TOGETHER
 
 
 def totalled(m: Manifest) -> Manifest:

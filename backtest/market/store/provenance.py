@@ -17,7 +17,15 @@ def source_of(label: str, manifest: Manifest) -> str:
 
 def findings_of(label: str, manifest: Manifest) -> tuple[str, ...]:
     """Return what the manifest knows: what the source has revised since, and what was noted when it came."""
-    return (*revised(label, manifest), *noted(label, manifest))
+    return (*stood_in(label, manifest), *revised(label, manifest), *noted(label, manifest))
+
+
+def stood_in(label: str, manifest: Manifest) -> tuple[str, ...]:
+    """Return a sentence on the servers that were asked in place of the source's own."""
+    servers = sorted({fetch.address for fetch in manifest.fetches if fetch.address})
+    if not servers:
+        return ()
+    return (f"{label} came from {', '.join(servers)}, not from the servers of {manifest.source}.",)
 
 
 def revised(label: str, manifest: Manifest) -> tuple[str, ...]:

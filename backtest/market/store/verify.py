@@ -1,6 +1,7 @@
 """The store held against its manifests: what is as it was stored, what was changed, what is missing, what is foreign."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,16 @@ class Finding:
 
 def verify(root: Path) -> list[Finding]:
     """Return what was found of every series below a store's folder, by name: one finding for each that is ok, and one for
-    every file that is not as it should be. Every byte is read, nothing is changed.
+    every file that is not as it should be. Every byte is read, nothing is changed. MarketError for what is no folder.
     """
+    try:
+        os.listdir(root)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise MarketError(
+            f"{root} can't be read as a store ({error.strerror}); name another folder (--data DIR)."
+        ) from None
     found: list[Finding] = []
     for source in sorted(path for path in root.glob("*") if not path.name.startswith(".")):
         if not source.is_dir():
