@@ -1,21 +1,66 @@
 """Support levels, each known from a time on, and what happens at them."""
 
+from backtest.levels.atr import atr
+from backtest.levels.avwap import Avwap, anchored_vwap, avwap
 from backtest.levels.bounces import Bounce, Bounces, bounces
 from backtest.levels.breaks import Break, Breaks, breaks, states
-from backtest.levels.donchian import donchian
+from backtest.levels.cluster import Cluster, cluster
+from backtest.levels.compose import Composed
+from backtest.levels.detector import Detector
+from backtest.levels.donchian import Donchian, donchian
 from backtest.levels.fixed import fixed
-from backtest.levels.table import Level, Levels
+from backtest.levels.fractal import Fractal, fractal, fractal_lows
+from backtest.levels.life import Life, LifeRules, life
+from backtest.levels.pivot import Pivot, pivot, pivot_points
+from backtest.levels.prior import Prior, prior
+from backtest.levels.profile import Profile, VolumeProfile, profile, volume_profile
+from backtest.levels.round_numbers import RoundNumbers, round_grid, round_numbers
+from backtest.levels.table import ALWAYS, NEVER, Level, Levels
+from backtest.levels.turning import turning_points
+from backtest.levels.zigzag import Zigzag, zigzag
 
 __all__ = [
+    "ALWAYS",
+    "NEVER",
+    "Avwap",
     "Bounce",
     "Bounces",
     "Break",
     "Breaks",
+    "Cluster",
+    "Composed",
+    "Detector",
+    "Donchian",
+    "Fractal",
     "Level",
     "Levels",
+    "Life",
+    "LifeRules",
+    "Pivot",
+    "Prior",
+    "Profile",
+    "RoundNumbers",
+    "VolumeProfile",
+    "Zigzag",
+    "anchored_vwap",
+    "atr",
+    "avwap",
     "bounces",
     "breaks",
+    "cluster",
     "donchian",
     "fixed",
+    "fractal",
+    "fractal_lows",
+    "life",
+    "pivot",
+    "pivot_points",
+    "prior",
+    "profile",
+    "round_grid",
+    "round_numbers",
     "states",
+    "turning_points",
+    "volume_profile",
+    "zigzag",
 ]

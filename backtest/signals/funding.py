@@ -1,0 +1,71 @@
+"""Funding: what longs pay for their leverage, summed over time whatever the venue's interval is."""
+
+import numpy as np
+
+from backtest.errors import MarketError
+from backtest.model.arrays import HOUR, Float
+from backtest.model.market import Market
+from backtest.signals.windows import robust_z, span, window_sum
+
+__all__ = ["annualised", "funding_annualised", "funding_cumulative", "funding_sum", "funding_z"]
+
+DAYS_A_YEAR = 365
+LONGEST_GAP = 12 * HOUR
+"""Stamps further apart are a hole: one and a half times the longest interval in use, 8 h [D]."""
+
+
+def annualised(rate: float, per_day: float) -> float:
+    """Return a funding rate as a fraction a year. Formula: rate * stamps a day * 365, without compounding.
+
+    >>> round(annualised(0.0001, 3), 12)
+    0.1095
+    """
+    return rate * per_day * DAYS_A_YEAR
+
+
+def funding_cumulative(market: Market, symbol: str, days: float = 7.0, longest_gap: int = LONGEST_GAP) -> Float:
+    """Return (n,) the funding that a long paid over the last days, fraction of the notional, below 0 where it received.
+
+    The sum of the rates stamped in (close - days, close], at any interval and across changes of it. NaN until the
+    stamps reach back over the whole window, and while the window holds a hole longer than `longest_gap` (ns).
+    A symbol without funding is a MarketError; days of 0 or less are a ConfigError.
+    """
+    market_funding, j, length = market.funding, market.position(symbol), span("days", days)
+    if symbol in market_funding.none:
+        raise MarketError(
+            f"Funding signals need the funding of {symbol}, which the market {market.name} declares to have none (spot)."
+        )
+    mine = market_funding.symbol == j
+    if not mine.any() and len(market) and not announced(market, symbol):
+        raise MarketError(
+            f"Funding signals need the funding of {symbol}, which the market {market.name} does not have: "
+            f"declare `funding` under [{symbol}] in the market file."
+        )
+    stamps, rates = market_funding.time[mine], market_funding.rate[mine]
+    return window_sum(stamps, rates, market.known_at, length, longest_gap)
+
+
+def announced(market: Market, symbol: str) -> bool:
+    """Whether funding is there later than the market was cut: the passport is not cut with it."""
+    return any(s.name == f"{symbol}.funding" and s.origin != "missing" for s in market.passport.series)
+
+
+def funding_sum(market: Market, symbol: str, hours: float = 24.0, longest_gap: int = LONGEST_GAP) -> Float:
+    """Return (n,) the funding of the last 24 hours, fraction of the notional; NaN and errors as `funding_cumulative`."""
+    return funding_cumulative(market, symbol, hours / 24, longest_gap)
+
+
+def funding_annualised(market: Market, symbol: str, longest_gap: int = LONGEST_GAP) -> Float:
+    """Return (n,) the last 24 hours' funding as a fraction a year: 365 * sum. 0.01% every 8 h is 10.95% a year.
+
+    NaN and errors as `funding_cumulative`.
+    """
+    return DAYS_A_YEAR * funding_sum(market, symbol, longest_gap=longest_gap)
+
+
+def funding_z(market: Market, symbol: str, window: float = 90.0) -> Float:
+    """Return (n,) the robust z of the 24-hour funding against the `window` days before; NaN for the first 91 days.
+
+    Errors as `funding_cumulative`; the formula is that of `robust_z`.
+    """
+    return robust_z(np.asarray(funding_sum(market, symbol)), market.time, window)
