@@ -126,6 +126,42 @@ case(
     trades=[trade("trail", side=-1, exit_price=95.0)],
 )
 
+# `price` is what the distance is measured from at first: 98 - 5 = 93, which 94 does not reach; then 99 - 5 = 94: 10*(94 - 100)
+case(
+    "a trailing stop with a price starts from that price",
+    market([F, (100, 102, 99, 102), (102, 102, 94, 99), (99, 99, 93.5, 95)]),
+    {0: [buy(10)], 1: [sell(10, exectype="StopTrail", price=98.0, trailamount=5.0)]},
+    wallet=940.0,
+    trades=[trade("trail", exit_price=94.0, exit_time=at(3))],
+)
+# stop 102 - 5 = 97, limit 1 below it as 101 is below 102; then 110 - 5 = 105 and 104 for bar 3, which closes beyond: 10*(104 - 100)
+trailed = {0: [buy(10)], 1: [sell(10, exectype="StopTrailLimit", price=102.0, plimit=101.0, trailamount=5.0, name="t")]}
+case(
+    "the limit of a trailing stop-limit keeps its distance",
+    market([F, (100, 102, 99, 102), (102, 110, 98, 110), (110, 110, 104.5, 106)]),
+    trailed,
+    wallet=1040.0,
+    trades=[trade("trail", exit_price=104.0, exit_time=at(3))],
+    orders={"t": "Completed"},
+)
+# reached in bar 3, which closes at 103: a limit at 104 from bar 4 on, traded through in bar 5 only
+case(
+    "a trailing stop-limit that is jumped over waits as a limit",
+    market(
+        [
+            F,
+            (100, 102, 99, 102),
+            (102, 110, 98, 110),
+            (110, 110, 102, 103),
+            (103, 103.5, 100, 102),
+            (102, 105, 102, 104),
+        ]
+    ),
+    trailed,
+    wallet=1040.0,
+    trades=[trade("trail", exit_price=104.0, exit_time=at(5))],
+)
+
 # ---------------------------------------- lives of orders
 
 # both live until 02:00, the open of bar 2: bar 2 fills the one, the open of bar 3 is too late for the other

@@ -22,6 +22,9 @@ RUINED = 1e-30
 TOO_EARLY = "An order came before the first bar; there is no price yet. Order in `next`."
 ROUNDING = 1e-9  # relative: what of a forced close is left below it is rounding
 KINDS = range(len(bt.Order.ExecTypes))
+TERMS = (
+    "plimit", "exectype", "valid", "tradeid", "oco", "trailamount", "trailpercent", "parent", "transmit", "histnotify",
+)  # fmt: skip
 CHEAT = (
     "cheat-on-open and cheat-on-close fill at a price that the order could not know; "
     "order in `next`, and the order fills at the next open."
@@ -186,29 +189,13 @@ class PerpetualBroker(bt.BrokerBase):
 
     # --- orders
 
-    def buy(self, owner: Any, data: Any, size: float, price: float | None = None, plimit: float | None = None,
-            exectype: int | None = None, valid: Any = None, tradeid: int = 0, oco: Any = None,
-            trailamount: float | None = None, trailpercent: float | None = None, parent: Any = None,
-            transmit: bool = True, histnotify: bool = False, **info: Any) -> bt.Order:  # fmt: skip
-        """Take an order to buy; it acts from the next bar on."""
-        self.check_time(data)
-        order = bt.order.BuyOrder(owner=owner, data=data, size=size, price=price, pricelimit=plimit, exectype=exectype,
-                                  valid=valid, tradeid=tradeid, oco=oco, trailamount=trailamount,
-                                  trailpercent=trailpercent, parent=parent, transmit=transmit,
-                                  histnotify=histnotify)  # fmt: skip
-        return self.take(order, info)
+    def buy(self, owner: Any, data: Any, size: float, price: float | None = None, **more: Any) -> bt.Order:
+        """Take an order to buy, with backtrader's keywords; it acts from the next bar on. Other keywords go into `order.info`."""
+        return self.take(bt.order.BuyOrder, owner, data, size, price, more)
 
-    def sell(self, owner: Any, data: Any, size: float, price: float | None = None, plimit: float | None = None,
-             exectype: int | None = None, valid: Any = None, tradeid: int = 0, oco: Any = None,
-             trailamount: float | None = None, trailpercent: float | None = None, parent: Any = None,
-             transmit: bool = True, histnotify: bool = False, **info: Any) -> bt.Order:  # fmt: skip
-        """Take an order to sell; it acts from the next bar on."""
-        self.check_time(data)
-        order = bt.order.SellOrder(owner=owner, data=data, size=size, price=price, pricelimit=plimit, exectype=exectype,
-                                   valid=valid, tradeid=tradeid, oco=oco, trailamount=trailamount,
-                                   trailpercent=trailpercent, parent=parent, transmit=transmit,
-                                   histnotify=histnotify)  # fmt: skip
-        return self.take(order, info)
+    def sell(self, owner: Any, data: Any, size: float, price: float | None = None, **more: Any) -> bt.Order:
+        """Take an order to sell, with backtrader's keywords; it acts from the next bar on. Other keywords go into `order.info`."""
+        return self.take(bt.order.SellOrder, owner, data, size, price, more)
 
     def check_time(self, data: Any) -> None:
         symbol = self.market.symbols[self.column(data)]
@@ -217,12 +204,17 @@ class PerpetualBroker(bt.BrokerBase):
         if not len(data):
             raise StrategyError(f"An order came before the first bar of {data._name or symbol}; there is no price yet.")
 
-    def take(self, order: bt.Order, info: dict[str, Any]) -> bt.Order:
+    def take(
+        self, make: type[bt.Order], owner: Any, data: Any, size: float, price: float | None, more: dict[str, Any]
+    ) -> bt.Order:
+        self.check_time(data)
+        terms = {name: value for name, value in more.items() if name in TERMS}
+        order = make(owner=owner, data=data, size=size, price=price, pricelimit=terms.pop("plimit", None), **terms)
         if order.exectype not in KINDS:
             raise StrategyError(
                 f"An order has the exectype {order.exectype!r}; write one of backtrader's, like bt.Order.Limit."
             )
-        order.addinfo(**info)
+        order.addinfo(**{name: value for name, value in more.items() if name not in TERMS})
         order.addcomminfo(self.getcommissioninfo(self.feeds[self.column(order.data)]))
         self.desk.submit(order, self.column(order.data))
         return order
