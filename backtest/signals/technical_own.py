@@ -24,9 +24,6 @@ def series(values: Float) -> "pd.Series[float]":
     return pd.Series(values)
 
 
-Own = Callable[[Columns, Params], Lines]
-
-
 def smoothed(seed: float, values: Float, window: int) -> Float:
     """Return Wilder's average: the seed, then (before * (window - 1) + value) / window for each value."""
     wilder = series(np.concatenate(([seed], values))).ewm(alpha=1 / window, adjust=False)
