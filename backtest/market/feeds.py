@@ -7,6 +7,7 @@ import numpy as np
 
 from backtest.errors import MarketError, did_you_mean
 from backtest.market.bars import Span
+from backtest.market.calendars import absent_rows
 from backtest.market.certify import certify
 from backtest.market.clock import interval_text
 from backtest.market.declare import Source
@@ -139,8 +140,7 @@ def checked(
     notes = read.findings + sift(read.source, findings)
     kept = (known_at <= span.end) & np.isfinite(value)
     feed = Feed(name, known_at[kept], value[kept], source.unit or "")
-    steps = np.diff(read.time[inside])
-    gaps = int((steps // interval - 1).sum()) if interval is not None and steps.size else 0
+    gaps = int(absent_rows(read.time[inside], interval).sum()) if interval is not None else 0
     loaded = passed(feed, source.origin, read.source, notes, gaps)
     return replace(loaded, series=replace(loaded.series, partial=partial))
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backtest.errors import MarketError
+from backtest.market.calendars import absent_rows
 from backtest.market.clock import grid_offset, interval_text, regular
 from backtest.model.arrays import HOUR, SECOND, BoolArray, Float, Int64, utc_text
 
@@ -195,11 +196,11 @@ def feed_findings(label: str, time: Int64, value: Float, interval: int | None) -
         yield Finding(
             f"{label} has no value at {count(n, 'stamp')}, the first at {first(time, np.isnan(value))}.", False
         )
-    steps = np.diff(time)
-    if interval is not None and np.any(steps > interval):
-        k = int(np.argmax(steps > interval))
-        missing = count(int((steps[steps > interval] // interval - 1).sum()), "value")
-        where = f"{count(int((steps > interval).sum()), 'gap')}, the first after {utc_text(int(time[k]))}"
+    absent = absent_rows(time, interval) if interval is not None else np.zeros(0, np.int64)
+    if absent.any():
+        missing = count(int(absent.sum()), "value")
+        after = utc_text(int(time[int(np.argmax(absent > 0))]))
+        where = f"{count(int(np.count_nonzero(absent)), 'gap')}, the first after {after}"
         yield Finding(f"{label} misses {missing} in {where}; the last known value stands in them.", False)
     if interval is not None and (off := grid_offset(time, interval)).any():
         past = interval_text(int(off[int(np.argmax(off > 0))]))

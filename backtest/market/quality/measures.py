@@ -6,12 +6,13 @@ source gave no number. Nothing is repaired here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from backtest.market.calendars import Calendar, absent_rows, calendar_of
 from backtest.market.validate import CLOSE_ENOUGH, RATE_LIMIT
-from backtest.model.arrays import DAY, BoolArray, Float, Int64
+from backtest.model.arrays import BoolArray, Float, Int64
 
 __all__ = [
     "BadRows",
@@ -31,7 +32,6 @@ __all__ = [
     "wicks_of",
 ]
 
-Calendar = Literal["every", "weekdays", "sessions", "stamps"]
 Columns = Mapping[str, Any]
 
 PRICES = ("open", "high", "low", "close")
@@ -43,9 +43,6 @@ LIMIT = (
 )
 STALE = 3  # repeats before equal bars are suspicious
 BACK = 0.2  # a jump whose next return leaves less than this share of it was undone
-LONG_GAP = 1.5  # a pause between stamps this much longer than both neighbouring ones is a gap
-THURSDAY = 3  # 1970-01-01 in weeks that start on Mondays
-SATURDAY = 5
 
 
 @dataclass(frozen=True)
@@ -135,21 +132,6 @@ class BadRows:
     partial: int
 
 
-def calendar_of(time: Int64, interval: int) -> Calendar:
-    """Return which rows a sorted series should have.
-
-    "stamps" without an interval; "weekdays" (days) or "sessions" (shorter) for a series of eight days or more without a
-    single row on a Saturday, as exchanges of stocks keep; "every" otherwise, as crypto does.
-    """
-    if not interval:
-        return "stamps"
-    if interval > DAY or time.size < 2 or int(time[-1] - time[0]) < 8 * DAY:
-        return "every"
-    if bool(np.any((time // DAY + THURSDAY) % 7 == SATURDAY)):
-        return "every"
-    return "weekdays" if interval == DAY else "sessions"
-
-
 def missing_of(time: Int64, interval: int) -> Missing:
     """Return the gaps of a sorted series of unique times; interval 0 for stamps (funding) whose distance may change.
 
@@ -158,7 +140,7 @@ def missing_of(time: Int64, interval: int) -> Missing:
     (2, 4)
     """
     calendar = calendar_of(time, interval)
-    absent = np.maximum(absent_after(time, interval, calendar), 0)
+    absent = absent_rows(time, interval)
     holes = np.flatnonzero(absent)
     if not holes.size:
         return Missing(0, 0, None, 0, None, calendar)
@@ -171,33 +153,6 @@ def missing_of(time: Int64, interval: int) -> Missing:
         int(time[longest]),
         calendar,
     )
-
-
-def absent_after(time: Int64, interval: int, calendar: Calendar) -> Int64:
-    """Return how many rows are missing between each row and the next, (k - 1,)."""
-    steps = np.diff(time)
-    if calendar == "stamps":
-        return absent_stamps(steps)
-    if calendar == "weekdays":
-        days = (time // DAY).astype("datetime64[D]")
-        return np.asarray(np.busday_count(days[:-1], days[1:]), dtype=np.int64) - 1
-    absent = np.asarray(steps // interval - 1, dtype=np.int64)
-    if calendar == "sessions":  # the night between two sessions is no gap
-        absent[np.diff(time // DAY) > 0] = 0
-    return absent
-
-
-def absent_stamps(steps: Int64) -> Int64:
-    """Return the stamps missing in each step: those that the larger neighbouring step would have fitted in.
-
-    Funding intervals change (8h to 4h to 1h), so no fixed grid can be asked for.
-    """
-    if steps.size < 2:
-        return np.zeros(steps.size, dtype=np.int64)
-    usual = np.maximum(np.concatenate(([steps[1]], steps[:-1])), np.concatenate((steps[1:], [steps[-2]])))
-    usual = np.maximum(usual, 1)
-    absent = np.rint(steps / usual).astype(np.int64) - 1
-    return np.where(steps > LONG_GAP * usual, np.maximum(absent, 1), 0)
 
 
 def duplicates_of(time: Int64) -> Duplicates:
