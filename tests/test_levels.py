@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markets_made import HOUR, START, bars_of, candles, closes, walks
 
 from backtest.errors import ConfigError
-from backtest.levels import Level, Levels, bounces, breaks, donchian, fixed, states
+from backtest.levels import Level, Levels, bounces, breaks, donchian, fixed
 
 
 def rows(found):
@@ -160,7 +160,6 @@ def test_equality_is_neither_a_break_nor_a_reclaim():
 def test_a_support_above_the_price_starts_broken_without_an_event():
     bars = bars_of(closes([95, 94, 90]))
     assert len(breaks(bars, fixed([100.0]))) == 0
-    assert states(bars, fixed([100.0])) == ("broken",)
 
 
 def test_a_close_at_the_level_is_enough_to_hold_it():
@@ -176,7 +175,6 @@ def test_closes_before_a_level_was_known_do_not_count():
     assert rows(breaks(bars, in_time)) == [(2, 100.0)]
     never = fixed([100.0], known_from=START + 100 * HOUR)
     assert rows(breaks(bars, never)) == []
-    assert states(bars, late + in_time + never) == ("broken", "broken", "unknown")
 
 
 def test_two_levels_broken_in_one_bar_count_as_the_deepest():
@@ -214,7 +212,6 @@ def test_the_ladder_of_the_report():
     assert broken.next_level.tolist() == [70_000.0, 65_000.0]
     assert broken.close.tolist() == [74_000.0, 69_000.0]
     assert broken.time.tolist() == [START + 3 * HOUR, START + 5 * HOUR]
-    assert states(bars, levels) == ("broken", "broken", "active")
     assert next(iter(broken)).next_level == 70_000.0
 
 
@@ -227,7 +224,6 @@ def test_a_wick_breaks_where_a_close_does_not():
 def test_a_wick_that_closes_above_the_reclaim_leaves_the_level_intact():
     bars = bars_of(candles([(102, 103, 101, 102), (102, 102, 98, 101.5), (101.5, 102, 98, 100)]))
     assert breaks(bars, fixed([100.0]), rule="wick", buffer=0.01, quiet_bars=1).bar.tolist() == [1, 2]
-    assert states(bars_of(closes([102, 100])), fixed([100.0]), rule="wick", buffer=0.01) == ("active",)
 
 
 def test_the_bar_that_first_holds_a_level_does_not_break_it():
@@ -239,7 +235,6 @@ def test_bars_that_did_not_trade_change_nothing():
     nothing = (np.nan,) * 4
     bars = bars_of(candles([nothing, (102, 102, 102, 102), nothing, (98, 98, 98, 98), nothing]))
     assert breaks(bars, fixed([100.0])).bar.tolist() == [3]
-    assert states(bars, fixed([100.0])) == ("broken",)
 
 
 def test_no_bars_and_no_levels_have_no_breaks():
@@ -247,8 +242,6 @@ def test_no_bars_and_no_levels_have_no_breaks():
     assert len(breaks(bars_of(closes([])), fixed([100.0]))) == 0
     assert len(breaks(bars_of(closes([102, 98])), nothing)) == 0
     assert len(bounces(bars_of(closes([102, 98])), nothing)) == 0
-    assert states(bars_of(closes([])), fixed([100.0])) == ("unknown",)
-    assert states(bars_of(closes([102, 98])), nothing) == ()
 
 
 @pytest.mark.parametrize(

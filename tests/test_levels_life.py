@@ -13,7 +13,8 @@ from real_market import HISTORY, needs_history
 from backtest import Bars
 from backtest.errors import ConfigError
 from backtest.levels import Levels, fixed
-from backtest.levels.life import STATES, LifeRules, life, nearest_below, tape
+from backtest.levels.life import STATES, LifeRules, life, tape
+from backtest.levels.spans import nearest_below
 from backtest.levels.life_walk import Ladder, Thresholds, follow
 from backtest.levels.round_numbers import round_numbers
 
@@ -245,7 +246,7 @@ def test_support_below_a_given_price():
 def test_nearest_below_by_hand():
     price = np.array([10.0, 10.0, 10.0, 10.0, 10.0, nan])
     levels, first, end = np.array([5.0, 9.0, 10.0]), np.array([0, 1, 0]), np.array([6, 4, 6])
-    np.testing.assert_array_equal(nearest_below(price, levels, first, end), [5, 9, 9, 9, 5, nan])
+    np.testing.assert_array_equal(nearest_below(np.arange(6), price, levels, first, end), [5, 9, 9, 9, 5, nan])
 
 
 def test_no_levels_and_no_bars():

@@ -3,7 +3,7 @@
 from backtest.levels.atr import atr
 from backtest.levels.avwap import Avwap, anchored_vwap, avwap
 from backtest.levels.bounces import Bounce, Bounces, bounces
-from backtest.levels.breaks import Break, Breaks, breaks, states
+from backtest.levels.breaks import RULES, Break, BreakEvents, Breaks, break_events, breaks
 from backtest.levels.cluster import Cluster, cluster
 from backtest.levels.compose import Composed
 from backtest.levels.detector import Detector
@@ -15,6 +15,7 @@ from backtest.levels.pivot import Pivot, pivot, pivot_points
 from backtest.levels.prior import Prior, prior
 from backtest.levels.profile import Profile, VolumeProfile, profile, volume_profile
 from backtest.levels.round_numbers import RoundNumbers, round_grid, round_numbers
+from backtest.levels.spec import read_levels
 from backtest.levels.table import ALWAYS, NEVER, Level, Levels
 from backtest.levels.turning import turning_points
 from backtest.levels.zigzag import Zigzag, zigzag
@@ -22,10 +23,12 @@ from backtest.levels.zigzag import Zigzag, zigzag
 __all__ = [
     "ALWAYS",
     "NEVER",
+    "RULES",
     "Avwap",
     "Bounce",
     "Bounces",
     "Break",
+    "BreakEvents",
     "Breaks",
     "Cluster",
     "Composed",
@@ -46,6 +49,7 @@ __all__ = [
     "atr",
     "avwap",
     "bounces",
+    "break_events",
     "breaks",
     "cluster",
     "donchian",
@@ -57,9 +61,9 @@ __all__ = [
     "pivot_points",
     "prior",
     "profile",
+    "read_levels",
     "round_grid",
     "round_numbers",
-    "states",
     "turning_points",
     "volume_profile",
     "zigzag",

@@ -10,6 +10,7 @@ import numpy as np
 from backtest.errors import ConfigError, did_you_mean
 from backtest.levels.atr import atr
 from backtest.levels.checks import fraction, visible_from, whole_bars
+from backtest.levels.spans import by_blocks, nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Bars
@@ -203,7 +204,7 @@ class Life:
         asked = self.bars.close if price is None else np.asarray(price, np.float64)
         if asked.shape != (len(self.bars),):
             raise ConfigError(f"`price` has the shape {asked.shape}; {len(self.bars)} bars need one price each.")
-        return nearest_below(asked, *self.intact_spans())
+        return nearest_below(np.arange(len(self.bars)), asked, *self.intact_spans())
 
     def intact_spans(self) -> tuple[Float, Int64, Int64]:
         """Return prices, first bars and ends (exclusive) of the stretches in which a level is intact."""
@@ -211,27 +212,6 @@ class Life:
         end = np.where(follows, np.append(self.bar[1:], 0)[: len(self)], len(self.bars))
         held = self.intact & (end > self.bar)
         return self.levels.price[self.row[held]], self.bar[held], end[held]
-
-
-def nearest_below(price: Float, levels: Float, first: Int64, end: Int64) -> Float:
-    """Return (n,) the highest of the levels (s,) below each price, among those that stand from `first` to `end`."""
-    ladder, rung = np.unique(levels, return_inverse=True)
-    rank = np.searchsorted(ladder, price, side="left")  # the rungs below the price; NaN counts as above all
-    best, bar, k = np.full(price.size, -1, np.int64), np.arange(price.size), ladder.size + 1
-    first, end, depth = first.copy(), end.copy(), 0
-    while first.size:
-        at_first, at_end = (first & 1 == 1), (end & 1 == 1)
-        keys = np.concatenate(((first * k + rung)[at_first], ((end - 1) * k + rung)[at_end]))
-        if keys.size:
-            keys, block = np.sort(keys), (bar >> depth) * k
-            found = np.searchsorted(keys, block + rank, side="left") - 1
-            mine = np.where(found >= 0, keys[np.maximum(found, 0)] - block, -1)
-            best = np.maximum(best, mine)  # a key of an earlier block is below 0
-        first, end, depth = (first + 1) >> 1, end >> 1, depth + 1
-        left = first < end
-        first, end, rung = first[left], end[left], rung[left]
-    nearest = ladder[np.maximum(best, 0)] if ladder.size else np.full(price.size, np.nan)
-    return np.where((best >= 0) & np.isfinite(price), nearest, np.nan)
 
 
 def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
@@ -302,10 +282,3 @@ def tape(bars: Bars, rules: LifeRules) -> "Tape":
     through = bars.low if rules.rule == "wick" else bars.close
     buffer = np.nan_to_num(rules.buffer_atr * span)
     return Tape(through, bars.low, bars.high, bars.close, buffer, zone, away, leave, *extremes)
-
-
-def by_blocks(values: Float, size: int, reach: np.ufunc, none: float) -> Float:
-    """Return the extreme of each `size` values; those that are NaN have none."""
-    padded = np.full(-(-values.size // size) * size, none)
-    padded[: values.size] = np.where(np.isnan(values), none, values)
-    return np.asarray(reach.reduce(padded.reshape(-1, size), axis=1), np.float64)

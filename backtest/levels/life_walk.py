@@ -4,12 +4,11 @@ Numba keeps what it compiled beside this file and looks at this file alone to se
 file may be called from here. `step.py_func` and its like are the plain source.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from backtest.levels.compile import compiled
 from backtest.model.arrays import Float, Int64
 
 __all__ = ["LARGE", "SMALL", "Ladder", "Tape", "Thresholds", "follow"]
@@ -21,8 +20,6 @@ UNKNOWN, FORMED, ACTIVE, TESTED, BROKEN, RECLAIMED, FLIPPED, RETIRED = range(8)
 # last bar in it, whether a touch is open, the bar of that touch, and the bar of the break.
 STATE, TOUCHES, BOUNCES, TRIPS, ARMED, APART, OPEN, TOUCHED, BROKEN_AT, BROKE = range(10)
 LONG_AGO = -(1 << 60)
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Tape(NamedTuple):
@@ -62,13 +59,6 @@ class Thresholds(NamedTuple):
     buffer: float
     quiet: int
     soon: int
-
-
-def compiled(function: F) -> F:
-    try:
-        return numba.njit(cache=not numba.config.DISABLE_JIT)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for a cache can be written, so every process compiles anew
-        return numba.njit(function)  # type: ignore[no-any-return]
 
 
 def follow(tape: Tape, ladder: Ladder, rules: Thresholds) -> Int64:

@@ -67,9 +67,6 @@ def walk_python(high: Any, low: Any, close: Any, theta: Any, bar: Any, side: Any
 @cache
 def compiled_walk() -> Callable[..., int]:
     """Compile the walk, on first need; cached on disk where a folder can be written. It calls no other kernel."""
-    import numba
+    from backtest.levels.compile import compiled  # imported late: it imports numba
 
-    try:
-        return numba.njit(cache=not numba.config.DISABLE_JIT)(walk_python)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for a cache can be written, so every process compiles anew
-        return numba.njit(walk_python)  # type: ignore[no-any-return]
+    return compiled(walk_python)
