@@ -26,7 +26,7 @@ LAYERS = {
     "market": "model errors places",
     "engines": "model venues errors",
     "plugins": "model errors places",
-    "analysis": "model levels errors",
+    "analysis": "model levels signals errors",
     "catalogue": "model errors",
     "runner": "market plugins engines catalogue model venues errors",
     "checks": "engines runner model plugins errors market venues",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest.errors import ConfigError
-from backtest.levels.checks import fraction, spaced, visible_from, whole_bars
+from backtest.levels.checks import fraction, over_from, spaced, visible_from, whole_bars
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Bars
@@ -75,8 +75,8 @@ def bounces(
     level * (1 - buffer). When two levels hold in one bar, the highest counts: its stop is the nearest.
 
     zone, away, margin, buffer: fractions of the level [D: on hourly bars of a major coin about 0.15, 0.5 and 1 ATR,
-    and the buffer of a break], with zone <= away and zone < margin; quiet_bars: [D]. Bars that did not trade (NaN)
-    change nothing.
+    and the buffer of a break], with zone <= away and zone < margin; quiet_bars: [D]. A level
+    that a newer one of its kind has replaced (`until`) is over. Bars that did not trade (NaN) change nothing.
 
     Errors (ConfigError): a fraction outside [0, 1) or out of that order, quiet_bars below 1, prices that are not
     `Levels`. Source: hits and bounces as in Osler, FRBNY Economic Policy Review 6(2), 2000, with this project's
@@ -87,8 +87,8 @@ def bounces(
     if not (widths[0] <= widths[1] and widths[0] < widths[2]):
         raise ConfigError(f"`zone` {zone} must be at most `away` {away} and below `margin` {margin}.")
     quiet = whole_bars("quiet_bars", quiet_bars)
-    starts = visible_from(bars, levels)
-    found = [level_bounces(bars, levels, row, int(starts[row]), widths, quiet) for row in range(len(levels))]
+    seen = [slice(*ends) for ends in zip(visible_from(bars, levels), over_from(bars, levels), strict=True)]
+    found = [level_bounces(bars, levels, row, seen[row], widths, quiet) for row in range(len(levels))]
     bar = np.concatenate([np.empty(0, np.int64), *(b for b, _ in found)])
     touch = np.concatenate([np.empty(0, np.int64), *(t for _, t in found)])
     row = np.repeat(np.arange(len(levels)), np.array([b.size for b, _ in found], np.int64))
@@ -99,12 +99,12 @@ def bounces(
 
 
 def level_bounces(
-    bars: Bars, levels: Levels, row: int, start: int, widths: list[float], quiet: int
+    bars: Bars, levels: Levels, row: int, seen: slice, widths: list[float], quiet: int
 ) -> tuple[Int64, Int64]:
     """Return the bars that confirm a bounce of one level, and the touch before each."""
     price, (zone, away, margin, buffer) = float(levels.price[row]), widths
     top = max(price + price * zone, price + float(levels.half_width[row]))
-    close, low = bars.close[start:], bars.low[start:]
+    close, low = bars.close[seen], bars.low[seen]
     touch = spaced(touches(low <= top, close > max(price + price * away, top)), quiet)
     decided = np.flatnonzero((close > max(price + price * margin, top)) | (close < price - price * buffer))
     position = np.searchsorted(decided, touch, side="left")
@@ -112,7 +112,7 @@ def level_bounces(
     last = np.concatenate((np.diff(position) > 0, [True]))[: position.size]
     bar, touch = decided[position[last]], touch[last]
     held = close[bar] > price
-    return bar[held] + start, touch[held] + start
+    return bar[held] + seen.start, touch[held] + seen.start
 
 
 def touches(inside: BoolArray, away: BoolArray) -> Int64:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from backtest.levels.break_rule import RULES, BreakEvents, BreakRule
-from backtest.levels.checks import visible_from, whole_bars
+from backtest.levels.checks import over_from, visible_from, whole_bars
 from backtest.levels.spans import nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import Float, Int64, frozen_array
@@ -144,8 +144,7 @@ def break_events(
 def watched(bars: Bars, levels: Levels) -> tuple[Float, Int64, Int64]:
     """Return the prices of levels, the first bar that knows each, and the first at which it is over."""
     check_levels(levels)
-    end = np.searchsorted(bars.known_at, levels.until, side="left").astype(np.int64)
-    return levels.price, visible_from(bars, levels), end
+    return levels.price, visible_from(bars, levels), over_from(bars, levels)
 
 
 def spaced_events(found: BreakEvents, quiet_bars: int) -> BreakEvents:

@@ -9,7 +9,7 @@ from backtest.levels.table import Levels
 from backtest.model.arrays import Int64
 from backtest.model.market import Bars
 
-__all__ = ["fraction", "spaced", "visible_from", "whole_bars"]
+__all__ = ["fraction", "over_from", "spaced", "visible_from", "whole_bars"]
 
 
 def fraction(name: str, value: float) -> float:
@@ -30,6 +30,11 @@ def whole_bars(name: str, value: int) -> int:
 def visible_from(bars: Bars, levels: Levels) -> Int64:
     """Return (k,) the first bar at whose close each level is known; len(bars) where that is never."""
     return np.searchsorted(bars.known_at, levels.known_at, side="left").astype(np.int64)
+
+
+def over_from(bars: Bars, levels: Levels) -> Int64:
+    """Return (k,) the first bar at whose close a newer level has taken each one's place; len(bars) where that is never."""
+    return np.searchsorted(bars.known_at, levels.until, side="left").astype(np.int64)
 
 
 def spaced(bars: Int64, gap: int) -> Int64:

@@ -9,7 +9,7 @@ import numpy as np
 
 from backtest.errors import ConfigError, did_you_mean
 from backtest.levels.atr import atr
-from backtest.levels.checks import fraction, visible_from, whole_bars
+from backtest.levels.checks import fraction, over_from, visible_from, whole_bars
 from backtest.levels.spans import by_blocks, nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array
@@ -241,7 +241,7 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     from backtest.levels.life_walk import Ladder, Thresholds, follow  # imported late: it imports numba
 
     lasting = np.isin(np.array(levels.kind), rules.permanent)
-    ends, trips = retirement(bars.known_at, levels, lasting, rules)
+    ends, trips = retirement(bars.known_at, levels, lasting, over_from(bars, levels), rules)
     ladder = Ladder(levels.price, levels.half_width, visible_from(bars, levels), ends, trips)
     soon = rules.reclaim_bars if rules.reclaim_bars is not None else 5 if bars.interval >= DAY else 24
     row, bar, state, touches, bounces, round_trips, broke = follow(
@@ -250,7 +250,7 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     return Life(bars, levels, rules, row, bar, state, touches, bounces, round_trips, broke > 0)
 
 
-def retirement(known: Int64, levels: Levels, lasting: BoolArray, rules: LifeRules) -> tuple[Int64, Int64]:
+def retirement(known: Int64, levels: Levels, lasting: BoolArray, over: Int64, rules: LifeRules) -> tuple[Int64, Int64]:
     """Return the bar at which each level is too old or superseded, and the returns that retire it."""
     ends = trips = np.full(len(levels), NEVER)
     if rules.life_days is not None:
@@ -258,8 +258,7 @@ def retirement(known: Int64, levels: Levels, lasting: BoolArray, rules: LifeRule
         ends = np.searchsorted(known, born + int(min(rules.life_days * DAY, 2.0**62)), side="left")
     if rules.round_trips is not None:
         trips = np.full(len(levels), rules.round_trips)
-    superseded = np.searchsorted(known, levels.until, side="left")
-    ends = np.minimum(np.where(lasting, NEVER, ends), superseded)
+    ends = np.minimum(np.where(lasting, NEVER, ends), over)
     return ends.astype(np.int64), np.where(lasting, NEVER, trips).astype(np.int64)
 
 
