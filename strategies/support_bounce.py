@@ -8,7 +8,7 @@ Source: bounces at published levels in Osler, "Support for resistance", FRBNY Ec
 from dataclasses import dataclass
 
 from backtest import Market, Plan
-from backtest.levels import bounces, fixed
+from backtest.levels import bounces, named_levels
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,19 @@ class SupportBounce:
     buffer: float = 0.003  # how far below a close means broken, fraction of the level
     target_fraction: float = 0.03  # gain at which to leave, fraction of the entry
     leverage: float = 1.0  # exposure, multiples of equity
+    kinds: str | None = None  # further levels by kind, like "round | fractal(k=5)"
+    max_bars: int = 0  # bars after which to leave; 0: never
+
+    def __post_init__(self) -> None:
+        if self.leverage <= 0:
+            raise ValueError(f"leverage must be above 0, got {self.leverage}")
+        if self.max_bars < 0:
+            raise ValueError(f"max_bars must be at least 0, got {self.max_bars}")
 
     def plan(self, market: Market) -> Plan:
-        held = bounces(market[self.symbol], fixed(self.levels), zone=self.zone, margin=self.margin, buffer=self.buffer)
+        bars = market[self.symbol]
+        levels = named_levels(bars, self.levels, self.kinds)
+        held = bounces(bars, levels, zone=self.zone, margin=self.margin, buffer=self.buffer)
         broken = held.level * (1 - self.buffer)
         return Plan.long(
             self.symbol,
@@ -30,4 +40,5 @@ class SupportBounce:
             exposure=self.leverage,
             close_stop=broken,
             target_fraction=self.target_fraction,
+            max_bars=self.max_bars,
         )

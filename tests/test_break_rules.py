@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markets_made import HOUR, START, bars_of, candles, closes, walks
 
 from backtest.errors import ConfigError
-from backtest.levels import RULES, Levels, break_events, breaks, fixed
+from backtest.levels import RULES, Donchian, Levels, break_events, breaks, fixed
 from backtest.levels.break_walk import LARGE, walk
 
 LEVEL = fixed([100.0])
@@ -147,15 +147,29 @@ def test_without_so_many_bars_before_there_is_no_volume_to_compare():
     assert loud([10, 10, 1000], [102, 102, 98]) == []
 
 
-def test_a_level_that_was_replaced_breaks_no_more():
+def replaced(price, bar):
+    """Return a level in whose place another one comes at the close of a bar."""
     times = np.array([0], np.int64)
-    level = Levels(np.array([100.0]), np.zeros(1), ("prior",), times, times, ((),), np.array([START + 3 * HOUR]))
-    # Known until the close of bar 2, exclusive: the break of bar 1 counts, that of bar 2 does not.
-    assert breaks(bars_of(closes([102, 98])), level).bar.tolist() == [1]
-    assert breaks(bars_of(closes([102, 102, 98])), level).bar.tolist() == []
-    below = Levels(np.array([95.0]), np.zeros(1), ("prior",), times, times, ((),), np.array([START + 2 * HOUR]))
-    assert np.isnan(breaks(bars_of(closes([102, 98])), LEVEL + below).next_level).all()
-    assert breaks(bars_of(closes([98])), below).bar.tolist() == []
+    return Levels(np.array([price]), np.zeros(1), ("prior",), times, times, ((),), np.array([START + (bar + 1) * HOUR]))
+
+
+def test_a_level_breaks_in_the_bar_that_replaces_it_and_not_after():
+    assert breaks(bars_of(closes([102, 98])), replaced(100.0, 1)).bar.tolist() == [1]
+    assert breaks(bars_of(closes([102, 102, 98])), replaced(100.0, 2)).bar.tolist() == [2]
+    assert breaks(bars_of(closes([102, 102, 98])), replaced(100.0, 1)).bar.tolist() == []
+
+
+def test_a_level_that_is_replaced_in_a_bar_is_no_rung_after_its_close():
+    found = breaks(bars_of(closes([102, 98])), LEVEL + replaced(95.0, 1))
+    assert np.isnan(found.next_level).all()
+    assert breaks(bars_of(closes([102, 98])), LEVEL + replaced(95.0, 2)).next_level.tolist() == [95.0]
+
+
+def test_the_low_of_the_last_bars_breaks():
+    # The lowest of the two lows before is 100, then 99; the bar that closes at 97 is the first below it by 1%.
+    bars = bars_of(candles([(101, 102, 100, 101), (101, 102, 100, 101), (101, 101, 99, 100), (100, 100, 97, 97.5)]))
+    found = breaks(bars, Donchian(2).find(bars), "close", 0.01)
+    assert (found.bar.tolist(), found.level.tolist()) == ([3], [99.0])
 
 
 @pytest.mark.parametrize(
@@ -230,7 +244,7 @@ def test_events_are_those_of_a_walk_bar_by_bar(market, rule, buffer, closes, pri
     level = Levels(np.array([price]), np.zeros(1), ("x",), known, known, ((),), until)
     found = break_events(bars, level, rule, buffer, closes=closes, zone=0.0, within=10_000)
     loud = np.ones(len(bars), bool)
-    told = by_hand(bars, price, 0, over, rule, buffer, closes if rule == "n_closes" else 1, 0.0, loud)
+    told = by_hand(bars, price, 0, over + 1, rule, buffer, closes if rule == "n_closes" else 1, 0.0, loud)
     kind = {"retest": "retested", "reclaim": "reclaimed"}.get(rule, "broken")
     assert found.bar.tolist() == [t for t, what in told if what == kind]
     for bar, reclaim in zip(found.bar.tolist(), found.reclaim_bar.tolist(), strict=True):

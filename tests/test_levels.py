@@ -383,9 +383,9 @@ def test_a_level_that_is_not_known_yet_does_not_bounce():
     assert len(bounces(bars, fixed([100.0], known_from=START + HOUR))) == 1
 
 
-def test_a_level_that_was_replaced_does_not_bounce():
+def test_a_level_bounces_in_the_bar_that_replaces_it_and_not_after():
     times, story = np.array([0], np.int64), [AWAY, (102, 102, 100.2, 100.3), (100.3, 101, 100.25, 101)]
-    for until, expected in ((START + 3 * HOUR, []), (START + 4 * HOUR, [2])):
+    for until, expected in ((START + 2 * HOUR, []), (START + 3 * HOUR, [2])):
         level = Levels(np.array([100.0]), np.zeros(1), ("prior",), times, times, ((),), np.array([until]))
         assert bounces(bars_of(candles(story)), level).bar.tolist() == expected
 

@@ -1,11 +1,24 @@
 """Levels named in text: what each text is, and the sentence for what it can't be."""
 
 import pytest
+from bars_made import random_bars
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.errors import ConfigError
-from backtest.levels import avwap, cluster, fixed, fractal, pivot, prior, profile, read_levels, round_numbers, zigzag
+from backtest.levels import (
+    avwap,
+    cluster,
+    fixed,
+    fractal,
+    named_levels,
+    pivot,
+    prior,
+    profile,
+    read_levels,
+    round_numbers,
+    zigzag,
+)
 from backtest.levels.donchian import Donchian
 from backtest.levels.spec import KINDS
 
@@ -87,3 +100,11 @@ def test_no_text_is_more_than_refused(text):
     except ConfigError:
         return
     assert text.strip()
+
+
+def test_prices_and_kinds_make_one_table():
+    bars = random_bars(3, 500)
+    both = named_levels(bars, (60_000.0, 58_000.0), "prior | round")
+    assert both.kind[:2] == ("fixed", "fixed")
+    assert {"prior"} <= set(both.kind)
+    assert named_levels(bars, (58_000.0, 60_000.0)).price.tolist() == [60_000.0, 58_000.0]

@@ -21,7 +21,9 @@ FIGURES = {
 FILES = ["config.toml", "equity.parquet", "ledger.parquet", "rejections.parquet", "summary.json", "trades.parquet"]
 UTC = "datetime64[ns, UTC]"
 SHIPPED = (
-    "buy_and_hold", "donchian_break", "ma_cross", "rsi_rebound", "support_bounce", "support_break", "support_pyramid",
+    "break_retest", "buy_and_hold", "contagion_short", "crowded_long_break", "deleveraging_short", "donchian_break",
+    "false_break_reclaim", "funding_carry", "liquidation_exhaustion", "ma_cross", "recovery_long", "risk_off_hedge",
+    "rsi_rebound", "support_bounce", "support_break", "support_pyramid",
 )  # fmt: skip
 
 

@@ -13,13 +13,18 @@ from backtest.errors import ConfigError, PlanError
 from backtest.places import shipped
 from backtest.plugins import load_strategy, make_plan
 
-NAMES = ("buy_and_hold", "donchian_break", "support_bounce", "support_break")
+# The plans that need nothing but prices; those that read feeds have tests of their own.
+NAMES = ("break_retest", "buy_and_hold", "donchian_break", "false_break_reclaim", "support_bounce", "support_break")
+NATIVE = {"ma_cross", "rsi_rebound", "support_pyramid"}
+PLANS = sorted({path.stem for path in shipped("strategies").glob("*.py")} - NATIVE)
 HOUR = 3_600_000_000_000
 
 # Parameters that make each strategy act on walks around 100.
 ON_WALKS = {
+    "break_retest": {"levels": (103.0, 100.0, 98.0)},
     "buy_and_hold": {},
     "donchian_break": {"lookback": 5},
+    "false_break_reclaim": {"levels": (103.0, 100.0, 98.0)},
     "support_bounce": {"levels": (103.0, 100.0, 98.0)},
     "support_break": {"levels": (103.0, 100.0, 98.0)},
 }
@@ -143,7 +148,7 @@ def test_a_strategy_is_frozen_and_comes_back_from_pickle_and_repr(name):
     assert type(strategy)(**values) == strategy
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PLANS)
 def test_a_strategy_imports_only_what_strategies_may(name):
     tree = ast.parse((shipped("strategies") / f"{name}.py").read_text(encoding="utf-8"))
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -15,7 +15,7 @@ from backtest.levels.pivot import Pivot, pivot, pivot_points
 from backtest.levels.prior import Prior, prior
 from backtest.levels.profile import Profile, VolumeProfile, profile, volume_profile
 from backtest.levels.round_numbers import RoundNumbers, round_grid, round_numbers
-from backtest.levels.spec import read_levels
+from backtest.levels.spec import named_levels, read_levels
 from backtest.levels.table import ALWAYS, NEVER, Level, Levels
 from backtest.levels.turning import turning_points
 from backtest.levels.zigzag import Zigzag, zigzag
@@ -57,6 +57,7 @@ __all__ = [
     "fractal",
     "fractal_lows",
     "life",
+    "named_levels",
     "pivot",
     "pivot_points",
     "prior",

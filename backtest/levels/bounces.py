@@ -75,8 +75,9 @@ def bounces(
     level * (1 - buffer). When two levels hold in one bar, the highest counts: its stop is the nearest.
 
     zone, away, margin, buffer: fractions of the level [D: on hourly bars of a major coin about 0.15, 0.5 and 1 ATR,
-    and the buffer of a break], with zone <= away and zone < margin; quiet_bars: [D]. A level
-    that a newer one of its kind has replaced (`until`) is over. Bars that did not trade (NaN) change nothing.
+    and the buffer of a break], with zone <= away and zone < margin; quiet_bars: [D]. A level that a newer one of its
+    kind replaces (`until`) can still bounce in the bar that replaces it, and is over after that. Bars that did not trade
+    (NaN) change nothing.
 
     Errors (ConfigError): a fraction outside [0, 1) or out of that order, quiet_bars below 1, prices that are not
     `Levels`. Source: hits and bounces as in Osler, FRBNY Economic Policy Review 6(2), 2000, with this project's

@@ -97,7 +97,7 @@ class BreakRule:
 
         rule = Following(self.rule == "wick", self.closes if self.rule == "n_closes" else 1, float(self.buffer))
         ladder = Watched(np.ascontiguousarray(price), np.ascontiguousarray(start), np.ascontiguousarray(end))
-        return Walked(self, bars, price, end, follow_breaks(self.passing(bars), ladder, rule))
+        return Walked(self, bars, price, follow_breaks(self.passing(bars), ladder, rule))
 
     def passing(self, bars: Bars) -> "Passing":
         from backtest.levels.break_walk import LARGE, SMALL, Passing
@@ -131,16 +131,15 @@ class Walked:
     asked: BreakRule
     bars: Bars
     price: Float
-    end: Int64
     found: Int64
 
-    def intact_spans(self) -> tuple[Float, Int64, Int64]:
-        """Return prices, first bars and ends (exclusive) of the stretches in which a level is intact."""
+    def intact_spans(self, over: Int64) -> tuple[Float, Int64, Int64]:
+        """Return prices, first bars and ends (exclusive) of the stretches in which a level is intact, before its bar `over`."""
         from backtest.levels.break_walk import ARMED, BROKEN, RECLAIMED
 
         row, bar, kind, *_ = self.found[:, np.isin(self.found[2], (ARMED, BROKEN, RECLAIMED))]
         follows = np.append(row[1:] == row[:-1], False)[: row.size]
-        last = np.minimum(self.end, len(self.bars))[row]
+        last = np.minimum(over, len(self.bars))[row]
         end = np.where(follows, np.append(bar[1:], 0)[: row.size], last)
         stands = (kind != BROKEN) & (end > bar)
         return self.price[row[stands]], bar[stands], end[stands]

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from backtest.levels.break_rule import RULES, BreakEvents, BreakRule
-from backtest.levels.checks import over_from, visible_from, whole_bars
+from backtest.levels.break_rule import RULES, BreakEvents, BreakRule, Walked
+from backtest.levels.checks import over_from, replaced_at, visible_from, whole_bars
 from backtest.levels.spans import nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import Float, Int64, frozen_array
@@ -98,22 +98,23 @@ def breaks(
     A level is intact once a bar that saw it closed at or above it: a support above the price when it becomes known
     starts broken, without an event. An event is the first later bar that meets the rule, equality is none. The level is
     intact again after a close > level + delta, the reclaim; under "wick" that may be the close of the same bar. On one level
-    the first event of "wick" is never later than that of "close", nor that than that of "n_closes". A level that
-    a newer one of its kind has replaced (`until`) is over. When two levels break in one bar, the deepest counts. The next
-    level is the next rung of the ladder: known, intact, and below the price, so that a short from the break can reach it.
-    Bars that did not trade (NaN) change nothing; before there is an ATR the parts of delta and zone that need it are 0.
+    the first event of "wick" is never later than that of "close", nor that than that of "n_closes". A level that a newer one
+    of its kind replaces (`until`) can still break in the bar that replaces it, and is over after that. When two levels break
+    in one bar, the deepest counts. The next level is the next rung of the ladder: known, intact, and below the price, so that
+    a short from the break can reach it. Bars that did not trade (NaN) change nothing; before there is an ATR the parts of
+    delta and zone that need it are 0.
 
     Errors (ConfigError): an unknown rule, a buffer outside [0, 1), counts below 1, negative widths, prices that are not
     `Levels`. Source: life cycle and rules of support as in Osler, FRBNY Economic Policy Review 6(2), 2000; the buffer, the
     quiet time and the reclaim threshold are this project's [D].
     """
     asked = BreakRule(rule, buffer, buffer_atr, closes, volume, volume_bars, zone, within)
-    walked = asked.walk(bars, *watched(bars, levels))
+    walked = walked_by(asked, bars, levels)
     found = spaced_events(walked.events(), quiet_bars)
     order = deepest(found.bar, levels.price[found.row])
     bar, row, first = found.bar[order], found.row[order], found.first_bar[order]
     level, close = levels.price[row], bars.close[bar]
-    rung = nearest_below(bar, np.minimum(level, close), *walked.intact_spans())
+    rung = nearest_below(bar, np.minimum(level, close), *walked.intact_spans(replaced_at(bars, levels)))
     low = lowest(bars.low, first, bar)
     return Breaks(bar, bars.known_at[bar], level, rung, close, row, first, low, found.delta[order], rule)
 
@@ -138,13 +139,12 @@ def break_events(
     meets and not those of the market.
     """
     asked = BreakRule(rule, buffer, buffer_atr, closes, volume, volume_bars, zone, within)
-    return spaced_events(asked.walk(bars, *watched(bars, levels)).events(), quiet_bars)
+    return spaced_events(walked_by(asked, bars, levels).events(), quiet_bars)
 
 
-def watched(bars: Bars, levels: Levels) -> tuple[Float, Int64, Int64]:
-    """Return the prices of levels, the first bar that knows each, and the first at which it is over."""
+def walked_by(asked: BreakRule, bars: Bars, levels: Levels) -> Walked:
     check_levels(levels)
-    return levels.price, visible_from(bars, levels), over_from(bars, levels)
+    return asked.walk(bars, levels.price, visible_from(bars, levels), over_from(bars, levels))
 
 
 def spaced_events(found: BreakEvents, quiet_bars: int) -> BreakEvents:

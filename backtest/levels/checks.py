@@ -9,7 +9,7 @@ from backtest.levels.table import Levels
 from backtest.model.arrays import Int64
 from backtest.model.market import Bars
 
-__all__ = ["fraction", "over_from", "spaced", "visible_from", "whole_bars"]
+__all__ = ["fraction", "over_from", "replaced_at", "spaced", "visible_from", "whole_bars"]
 
 
 def fraction(name: str, value: float) -> float:
@@ -33,6 +33,14 @@ def visible_from(bars: Bars, levels: Levels) -> Int64:
 
 
 def over_from(bars: Bars, levels: Levels) -> Int64:
+    """Return (k,) the first bar that has nothing to do with each level any more; len(bars) where that is never.
+
+    The bar at whose close a newer level takes its place is still its own: that is how the low of the last n bars breaks.
+    """
+    return np.searchsorted(bars.known_at, levels.until, side="right").astype(np.int64)
+
+
+def replaced_at(bars: Bars, levels: Levels) -> Int64:
     """Return (k,) the first bar at whose close a newer level has taken each one's place; len(bars) where that is never."""
     return np.searchsorted(bars.known_at, levels.until, side="left").astype(np.int64)
 

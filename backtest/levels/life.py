@@ -9,7 +9,7 @@ import numpy as np
 
 from backtest.errors import ConfigError, did_you_mean
 from backtest.levels.atr import atr
-from backtest.levels.checks import fraction, over_from, visible_from, whole_bars
+from backtest.levels.checks import fraction, over_from, replaced_at, visible_from, whole_bars
 from backtest.levels.spans import by_blocks, nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array
@@ -223,7 +223,8 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     on, before the break. Break: a close (or low) below level - delta. Return: a close above level + delta; within
     `reclaim_bars` of the break it is "reclaimed", a false break, and "active" later. A broken level that is touched
     from below, by the same rules upside down, and left downwards is "flipped": resistance. "Retired": after
-    `life_days`, after `round_trips` returns, or where a newer one of its kind took its place (`until`). A level that is
+    `life_days`, after `round_trips` returns, or where a newer one of its kind took its place (`until`, in a bar that is
+    still its own). A level that is
     touched and broken in one bar shows both, in this order.
 
     Without an ATR yet (the first `atr_bars` - 1 bars) delta is its fraction alone, and nothing counts as a touch. Bars
@@ -241,8 +242,8 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     from backtest.levels.life_walk import Ladder, Thresholds, follow  # imported late: it imports numba
 
     lasting = np.isin(np.array(levels.kind), rules.permanent)
-    ends, trips = retirement(bars.known_at, levels, lasting, over_from(bars, levels), rules)
-    ladder = Ladder(levels.price, levels.half_width, visible_from(bars, levels), ends, trips)
+    ends, own, trips = retirement(bars, levels, lasting, rules)
+    ladder = Ladder(levels.price, levels.half_width, visible_from(bars, levels), ends, own, trips)
     soon = rules.reclaim_bars if rules.reclaim_bars is not None else 5 if bars.interval >= DAY else 24
     row, bar, state, touches, bounces, round_trips, broke = follow(
         tape(bars, rules), ladder, Thresholds(float(rules.buffer), int(rules.quiet_bars), int(soon))
@@ -250,16 +251,22 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     return Life(bars, levels, rules, row, bar, state, touches, bounces, round_trips, broke > 0)
 
 
-def retirement(known: Int64, levels: Levels, lasting: BoolArray, over: Int64, rules: LifeRules) -> tuple[Int64, Int64]:
-    """Return the bar at which each level is too old or superseded, and the returns that retire it."""
+def retirement(bars: Bars, levels: Levels, lasting: BoolArray, rules: LifeRules) -> tuple[Int64, Int64, Int64]:
+    """Return the bar that retires each level, whether (1) it still lives in that bar, and the returns that retire it.
+
+    A level dies of age before the bar, but the bar at whose close a newer level takes its place is still its own.
+    """
+    known = bars.known_at
     ends = trips = np.full(len(levels), NEVER)
     if rules.life_days is not None:
         born = np.maximum(levels.known_at, known[0])
         ends = np.searchsorted(known, born + int(min(rules.life_days * DAY, 2.0**62)), side="left")
     if rules.round_trips is not None:
         trips = np.full(len(levels), rules.round_trips)
-    ends = np.minimum(np.where(lasting, NEVER, ends), over)
-    return ends.astype(np.int64), np.where(lasting, NEVER, trips).astype(np.int64)
+    replaced = replaced_at(bars, levels)
+    ends = np.minimum(np.where(lasting, NEVER, ends), replaced)
+    own = (ends == replaced) & (over_from(bars, levels) > replaced)
+    return ends.astype(np.int64), own.astype(np.int64), np.where(lasting, NEVER, trips).astype(np.int64)
 
 
 def tape(bars: Bars, rules: LifeRules) -> "Tape":

@@ -44,12 +44,13 @@ class Tape(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """The levels, (k,) each: first bar that knows it, bar at which it is too old, returns that retire it."""
+    """The levels, (k,) each: first bar that knows it, bar that retires it, whether it still lives in that, returns that do."""
 
     price: Float
     half_width: Float
     start: Int64
     end: Int64
+    own: Int64
     trips: Int64
 
 
@@ -195,7 +196,8 @@ def live(tape: Tape, ladder: Ladder, rules: Thresholds, row: int, now: Int64, ev
     level, width, n = ladder.price[row], ladder.half_width[row], len(tape.close)
     now[:] = 0
     t, end = ladder.start[row], min(ladder.end[row], n)
-    while t < end:
+    stop = min(end + ladder.own[row], n)
+    while t < stop:
         clear = clear_bars(tape, now, level, width, t)
         if clear > 0:
             t += clear
@@ -209,7 +211,7 @@ def live(tape: Tape, ladder: Ladder, rules: Thresholds, row: int, now: Int64, ev
             else:
                 size = held(tape, rules, level, width, row, t, now, events, size)
             if now[TRIPS] >= ladder.trips[row]:
-                end = t
+                end = stop = t
         t += 1
     if end < n and now[STATE] != UNKNOWN:
         now[STATE] = RETIRED

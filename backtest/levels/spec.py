@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from backtest.errors import ConfigError, did_you_mean
@@ -19,8 +19,9 @@ from backtest.levels.profile import profile
 from backtest.levels.round_numbers import round_numbers
 from backtest.levels.table import Levels
 from backtest.levels.zigzag import zigzag
+from backtest.model.market import Bars
 
-__all__ = ["KINDS", "read_levels"]
+__all__ = ["KINDS", "named_levels", "read_levels"]
 
 Found = Detector | Levels
 
@@ -65,6 +66,15 @@ def read_levels(text: str) -> Found:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigError(f"Levels are named in text like {EXAMPLE}, can't read {text[:80]!r}.") from None
     return found(tree)
+
+
+def named_levels(bars: Bars, prices: Sequence[float], kinds: str | None = None) -> Levels:
+    """Return given prices, and the levels of further kinds (text as for `read_levels`) in the bars, merged into one table.
+
+    Errors (ConfigError): those of `fixed` and of `read_levels`.
+    """
+    given = fixed(prices)
+    return given if kinds is None else (given | read_levels(kinds)).find(bars)
 
 
 def found(node: ast.expr) -> Found:
