@@ -463,7 +463,7 @@ def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(here, arguments, se
     assert sentence in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("buy_and_hold", "--engine", "fast"), ("buy_and_hold", "support_break")])
+@pytest.mark.parametrize("arguments", [("buy_and_hold", "--engine", "fast"), ("buy_and_hold", "support_break")])
 def test_a_wrong_command_is_exit_code_2(here, arguments):
     assert call("check", *arguments).exit_code == 2
 

@@ -220,8 +220,8 @@ def test_of_a_strategy_of_backtrader_other_rules_are_asked(here):
 def test_what_cannot_run_is_an_error_of_a_run():
     with pytest.raises(StrategyError, match="holds ETHUSDT"):
         check_conformance("buy_and_hold", closes(FALL, symbol="ETHUSDT"))
-    with pytest.raises(ConfigError, match=r"^Conformance is for strategies, got the function value"):
-        check_conformance(lambda market: market.close, closes(FALL))
+    with pytest.raises(ConfigError, match=r"^A check needs a strategy .* or a function of a market, got 17"):
+        check_conformance(17, closes(FALL))
 
 
 def test_the_command_lists_the_rules(here):

@@ -29,7 +29,7 @@ LAYERS = {
     "analysis": "model levels signals errors",
     "catalogue": "model errors",
     "runner": "market plugins engines catalogue model venues errors",
-    "checks": "engines runner model plugins errors market venues",
+    "checks": "engines runner levels signals model plugins errors market venues",
     "testing": "checks model",
     "report": "analysis catalogue model errors",
     "backtest": "market model runner venues",

@@ -385,7 +385,9 @@ def test_bars_that_are_passed_at_once_change_nothing(rules):
     bars, n = random_bars(12_000), 12_000
     prices = np.exp(np.linspace(np.log(np.nanmin(bars.low)), np.log(np.nanmax(bars.high)), 60))
     starts = np.arange(60) * 100
-    ladder = Ladder(prices, np.resize([0.0, 0.3, 3.0], 60), starts, np.full(60, n), np.zeros(60, int), np.full(60, 1 << 60))
+    ladder = Ladder(
+        prices, np.resize([0.0, 0.3, 3.0], 60), starts, np.full(60, n), np.zeros(60, int), np.full(60, 1 << 60)
+    )
     quick = tape(bars, rules)
     slow = quick._replace(
         **{name: np.full(getattr(quick, name).shape, -inf if name.startswith("low") else inf) for name in BLOCKS}

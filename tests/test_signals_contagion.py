@@ -18,6 +18,7 @@ from backtest.signals.dependence import (
     sample_downside_beta,
     sample_lead_lag,
     sample_tail,
+    student_tail,
 )
 
 NAN = float("nan")
@@ -81,6 +82,13 @@ def test_tail_dependence_by_hand():
     assert sample_tail(a, b, 0.05) == pytest.approx(0.6)
     assert sample_tail(b, b, 0.05) == 1.0
     assert sample_tail(-b, b, 0.05) == 0.0
+
+
+def test_perfect_and_normal_dependence_are_the_ends_of_a_students():
+    assert student_tail(3, 1.0) == pytest.approx(1.0, abs=1e-12)
+    assert student_tail(10_000, 0.5) < 1e-6
+    # One more degree of freedom than one: T_2(-sqrt(2)) = (1 - sqrt(2 / (2 + 2))) / 2, by hand for nu = 1, rho = 0.
+    assert student_tail(1, 0.0) == pytest.approx(1 - math.sqrt(0.5), abs=1e-12)
 
 
 def test_quantile_lines_by_hand():

@@ -32,6 +32,7 @@ from backtest.signals import (
     taker_ratio,
     top_trader_ratio,
 )
+from backtest.signals.liquidations import forced_fraction
 
 BTC = "BTCUSDT"
 NAN = float("nan")
@@ -200,6 +201,11 @@ def test_intensity_imbalance_and_forced_share():
     # Open interest fell at the third close alone: by 200, of which 40 was forced.
     same(forced_share(market, BTC), [NAN, NAN, 0.2, NAN])
     same(forced_share(market, BTC, side="long"), [NAN, NAN, 0.15, NAN])
+
+
+def test_most_of_the_fall_of_october_2025_was_not_forced():
+    # Published then: open interest fell by 14B, of which 1B were liquidated longs; "93% was not forced".
+    assert 1 - forced_fraction(1.0, -14.0) == pytest.approx(0.93, abs=0.005)
 
 
 def test_forced_share_in_coins_leaves_the_price_out():

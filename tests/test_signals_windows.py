@@ -1,13 +1,25 @@
+import time
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from signal_markets import DAY, HOUR
 
 from backtest.errors import ConfigError
 from backtest.model import Feed
+from backtest.signals.median_walk import slide
 from backtest.signals.series import every, flag, some
-from backtest.signals.windows import log_change, median_and_mad, past_median, robust_z, still_known, window_sum
+from backtest.signals.windows import (
+    LONG,
+    log_change,
+    median_and_mad,
+    past_median,
+    robust_z,
+    slide_short,
+    still_known,
+    window_sum,
+)
 
 NAN = float("nan")
 
@@ -63,6 +75,68 @@ def test_median_and_mad_are_those_of_numpy(numbers, days):
         assert mad[t] == np.median(np.abs(window - np.median(window)))
 
 
+def of_numpy(window):
+    """Return median and MAD of a window's known values."""
+    known = window[np.isfinite(window)]
+    return np.median(known), np.median(np.abs(known - np.median(known)))
+
+
+@pytest.mark.parametrize("walk", [slide, slide_short])
+@settings(deadline=None)  # the first call compiles
+@given(
+    numbers=st.lists(
+        st.sampled_from([NAN, np.inf, -np.inf, -0.0]) | st.integers(-4, 4) | st.floats(-9, 9), max_size=70
+    ),
+    length=st.integers(1, 40),
+    share=st.sampled_from([0.01, 0.5, 1.0]),
+)
+def test_the_compiled_window_is_the_plain_one_and_that_of_numpy(walk, numbers, length, share):
+    values = np.array(numbers, np.float64)
+    at = np.arange(values.size)
+    first, ready = np.maximum(at - length, 0), at >= length
+    median, mad = walk(values, first, ready, share)
+    for t in range(values.size):
+        window = values[first[t] : t]
+        if ready[t] and np.isfinite(window).sum() >= max(1.0, share * window.size):
+            same([median[t], mad[t]], of_numpy(window))
+        else:
+            assert np.isnan(median[t])
+            assert np.isnan(mad[t])
+
+
+def drawn_series(n):
+    """A walk with jumps, stretches of equal values and holes: what moves the place of the nearest values about."""
+    chance = np.random.default_rng(3)
+    values = np.cumsum(np.round(chance.standard_t(2, n), 1) * (chance.random(n) < 0.5))
+    values[chance.random(n) < 0.02] = NAN
+    return values
+
+
+def test_a_long_series_is_the_same_to_the_last_bit():
+    values, at = drawn_series(LONG + 500), np.arange(LONG + 500)
+    times, day = HOUR * at, 24
+    compiled = median_and_mad(values, times, days=90)
+    plain = slide_short(values, np.maximum(at - 90 * day, 0), at >= 90 * day, 0.5)
+    assert np.isfinite(compiled[1]).sum() == LONG + 500 - 90 * day
+    for got, expected in zip(compiled, plain, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    for t in (90 * day, 30_000, LONG + 499):
+        same([compiled[0][t], compiled[1][t]], of_numpy(values[t - 90 * day : t]))
+
+
+def test_the_time_grows_little_faster_than_the_series():
+    def seconds(n):
+        values, start = drawn_series(n), time.process_time()
+        median_and_mad(values, HOUR // 60 * np.arange(n), days=n / 3000)  # windows of half the series
+        return time.process_time() - start
+
+    seconds(LONG)  # compiles
+    short, long = min(seconds(LONG) for _ in range(3)), seconds(8 * LONG)
+    assert long < 30 * short, (
+        "eight times the values; with windows searched and shifted one by one it would be 64 times the time"
+    )
+
+
 @pytest.mark.parametrize("days", [0, -1, NAN, "90", True])
 def test_a_window_is_a_number_of_days(days):
     with pytest.raises(ConfigError, match=r"`days` must be a number of days above 0, got"):
@@ -100,9 +174,9 @@ def test_one_stamp_says_nothing():
 def test_a_hole_is_not_zero():
     stamps = times(1, 2, 3, 4, 10, 11, 12)
     sums = window_sum(stamps, np.ones(7), times(3, 4, 6, 7, 8, 11, 12, 13), 2 * HOUR)
-    # The last stamp before the hole is three gaps old at 7 h; the six hours to 10 h are too many for two-hour windows that
-    # hold the stamp at 10 h.
-    same(sums, [2, 2, 0, 0, NAN, NAN, 2, 2 - 1])
+    # At 6 h and at 7 h the window holds no stamp, at 8 h the last one is too old; the six hours to 10 h are too many for
+    # two-hour windows that hold the stamp at 10 h.
+    same(sums, [2, 2, NAN, NAN, NAN, NAN, 2, 2 - 1])
 
 
 def test_values_that_are_no_number_are_a_hole():
@@ -146,3 +220,13 @@ def test_truth_of_what_is_not_known():
     same(some(yes, unknown), [1])
     same(some(no, unknown), [NAN])
     same(flag(np.array([True]), unknown), [NAN])
+
+
+def test_a_day_without_the_stamp_of_the_day_is_no_zero():
+    # Daily stamps with that of day 4 missing: a window of a day that ends then holds no stamp, one of two days holds one.
+    stamps = np.array([1, 2, 3, 5, 6]) * DAY
+    at = np.array([3, 4, 5, 6]) * DAY
+    assert str(window_sum(stamps, np.ones(5), at, DAY).tolist()) == "[1.0, nan, 1.0, 1.0]"
+    assert window_sum(stamps, np.ones(5), at, 2 * DAY).tolist() == [2.0, 1.0, 1.0, 2.0]
+    # A window shorter than the time between two stamps may hold none.
+    assert window_sum(stamps, np.ones(5), np.array([int(2.5 * DAY)]), DAY // 4).tolist() == [0.0]

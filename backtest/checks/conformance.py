@@ -1,8 +1,11 @@
-"""What every strategy has to keep, whatever its idea: frozen, repeatable, documented, and at ease with a market of nothing."""
+"""What every strategy, detector and signal has to keep: frozen, repeatable, documented, and at ease with a market of nothing."""
 
 import ast
+import inspect
 import os
 import pickle
+import re
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import FrozenInstanceError, asdict, dataclass, fields, is_dataclass, replace
@@ -13,11 +16,13 @@ import numpy as np
 from backtest.checks.futures import flat_like, walk_like
 from backtest.checks.observe import first_change
 from backtest.checks.subject import Subject, subject_of, the_market
-from backtest.errors import ConfigError, FundingHoleError
+from backtest.errors import FundingHoleError
+from backtest.levels import Composed, Levels
 from backtest.model import Market, Plan, Venue
 from backtest.model.arrays import BoolArray, utc_text
 from backtest.model.plan import ENTER
 from backtest.plugins import describe_strategy, make_plan
+from backtest.plugins.describe import written_fields
 
 __all__ = ["Conformance", "Finding", "check_conformance"]
 
@@ -33,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Conformance:
-    """Which rules a strategy keeps; rules that its form can't break are not there."""
+    """Which rules a strategy, detector or signal keeps; rules that its form can't break are not there."""
 
     strategy: str
     market: str
@@ -66,28 +71,31 @@ def check_conformance(
     *,
     venue: Venue | None = None,
 ) -> Conformance:
-    """Return which of the rules of strategies one keeps.
+    """Return which of the rules a strategy, a detector or a signal keeps.
 
     The arguments are those of `check_foresight`; the market is needed for its symbols and feeds, and for a plan to look at.
     Of strategies with a plan: frozen; comes back from pickle and from its repr; the same plan again, also from an equal
     strategy and after another market; valid rows, an entry at the market with its stop, target and close-stop on the right
     side of its bar's close; runs on a market of no bar, of one bar and of flat prices. Of strategies of backtrader: the same
     orders and ledger again; flat prices (backtrader's indicators refuse a market shorter than they are). Of both, where they
-    come from a file: a docstring, and a meaning for each parameter. A strategy that can't run on the market raises the error
-    of a run.
+    come from a file: a docstring, and a meaning for each parameter. Of detectors what is asked of plans, but for the rows; of
+    functions: the same values again, and the three small markets; of both a docstring that names every setting. What can't
+    run on the market raises the error of a run.
     """
     asked = subject_of(subject, parameters, venue)
     home = the_market(market)
-    if not (asked.native or asked.planned):
-        raise ConfigError(
-            f"Conformance is for strategies, got the function {asked.name}; functions have the prefix test."
-        )
     asked.ask(home)
-    rules = {**BOTH, **({} if asked.native else PLANNED)}
-    found = (
-        (name, next(rule(asked, home), None)) for name, rule in rules.items() if asked.file or rule is not documented
-    )
+    found = ((name, next(rule(asked, home), None)) for name, rule in rules_of(asked).items())
     return Conformance(asked.name, home.name, tuple(Finding(name, told is None, told or "") for name, told in found))
+
+
+def rules_of(asked: Subject) -> dict[str, Rule]:
+    if asked.native or asked.planned:
+        rules = EVERY | ({} if asked.native else OBJECTS | PLANNED | SMALL)
+        return rules if asked.file else {name: rule for name, rule in rules.items() if rule is not documented}
+    if isinstance(asked.value, (Composed, Levels)):  # made of prices and detectors, which have rules of their own
+        return {name: rule for name, rule in (EVERY | SMALL).items() if rule is not documented}
+    return EVERY | {"parameters documented": explained} | (OBJECTS if asked.detects else {}) | SMALL
 
 
 def error_words(error: BaseException) -> str:
@@ -127,15 +135,24 @@ def picklable(asked: Subject, market: Market) -> Told:
 def told_by_repr(asked: Subject, market: Market) -> Told:
     text = repr(asked.value)
     try:
-        call = ast.parse(text, mode="eval").body
-        assert isinstance(call, ast.Call)
-        given = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        same = not call.args and type(asked.value)(**given) == asked.value
+        same = read_back(ast.parse(text, mode="eval").body, asked.value) == asked.value
     except Exception as error:
         yield f"its repr can't be read back, {error_words(error)}: {text}"
         return
     if not same:
         yield f"what its repr says is not equal to it: {text}"
+
+
+def read_back(call: ast.expr, value: Any) -> Any:
+    """Return what the call in a repr makes; a setting that has settings itself, like a detector's, is a call too."""
+    assert isinstance(call, ast.Call)
+    assert not call.args
+    inner = {k.arg: getattr(value, str(k.arg)) for k in call.keywords if isinstance(k.value, ast.Call)}
+    given = {
+        str(k.arg): read_back(k.value, inner[k.arg]) if k.arg in inner else ast.literal_eval(k.value)
+        for k in call.keywords
+    }
+    return type(value)(**given)
 
 
 def valid_rows(asked: Subject, market: Market) -> Told:
@@ -174,7 +191,45 @@ def place(plan: Plan, row: int, market: Market) -> str:
     return f"{plan.symbols[plan.symbol[row]]}, bar {bar}, {utc_text(int(market.time[bar]))}"
 
 
-# --- rules of both kinds -----------------------------------------------------------------------------------------
+# --- rules of detectors and signals ----------------------------------------------------------------------------------
+
+
+def explained(asked: Subject, market: Market) -> Told:
+    """The meaning of a setting stands in a docstring, by its name, or as the comment at the end of its line.
+
+    A function's may stand in that of another function of its file, since what several share is said once. A lambda can't
+    have any.
+    """
+    thing: Any = type(asked.value) if asked.detects else inspect.unwrap(asked.value)
+    if getattr(thing, "__name__", "") == "<lambda>":
+        return
+    doc = getattr(thing, "__doc__", None) or ""
+    if not doc or doc.startswith(f"{asked.name}("):  # the one that a dataclass writes itself
+        yield "it has no docstring; say what it is, its settings with their units, and its source"
+        return
+    names = [f.name for f in fields(thing) if f.init] if is_dataclass(thing) else settings_of(thing)
+    beside = [] if asked.detects else vars(inspect.getmodule(thing)).values()
+    told = " ".join(
+        [doc, *(f.__doc__ or "" for f in beside if inspect.isfunction(f) and f.__module__ == thing.__module__)]
+    )
+    said = set(re.findall(r"\w+", told)) | {name for name, (_, meaning) in comments(thing).items() if meaning}
+    missing = [f"`{name}`" for name in names if name not in said]
+    if missing:
+        yield f"its docstring does not say what {', '.join(missing)} {'is' if len(missing) == 1 else 'are'}"
+
+
+def settings_of(function: Callable[..., Any]) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name not in ("market", "symbol", "bars")]
+
+
+def comments(thing: Any) -> dict[str, tuple[str, str]]:
+    try:
+        return written_fields(textwrap.dedent(inspect.getsource(thing)), [thing.__name__])
+    except (OSError, TypeError):  # made where there is no file
+        return {}
+
+
+# --- rules of all -----------------------------------------------------------------------------------------
 
 
 def documented(asked: Subject, market: Market) -> Told:
@@ -201,7 +256,7 @@ def deterministic(asked: Subject, market: Market) -> Told:
         again = asked.ask(market)
         np.random.set_state(state)  # noqa: NPY002
     tables = [again]
-    if asked.planned and is_dataclass(asked.value):
+    if (asked.planned or asked.detects) and is_dataclass(asked.value):
         copy: Any = asked.value
         tables.append(replace(asked, value=replace(copy)).ask(market))
     for other in tables:
@@ -229,16 +284,18 @@ def runs_on(name: str, make: Callable[[Market], Market]) -> Rule:
     return rule
 
 
-BOTH: dict[str, Rule] = {
+EVERY: dict[str, Rule] = {
     "parameters documented": documented,
     "deterministic": deterministic,
     "runs on flat prices": runs_on("flat prices", flat_like),
 }
-PLANNED: dict[str, Rule] = {
+OBJECTS: dict[str, Rule] = {
     "frozen": frozen,
     "comes back from pickle": picklable,
     "comes back from its repr": told_by_repr,
-    "rows valid": valid_rows,
+}
+PLANNED: dict[str, Rule] = {"rows valid": valid_rows}
+SMALL: dict[str, Rule] = {
     "runs on no bar": runs_on("no bar", lambda market: market.head(0)),
     "runs on one bar": runs_on("one bar", lambda market: market.head(1)),
 }

@@ -1,6 +1,7 @@
 """No look-ahead, checked: what was decided by a bar must not change when the bars after it go, or turn out otherwise."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,9 @@ CUTS, CUTS_NATIVE = 32, 6
 """[D] Cut points on each market; a strategy of backtrader takes seconds where a plan takes milliseconds."""
 
 WALK_BARS, WALK_BARS_NATIVE = 3_000, 800
+
+FEWEST = 3
+"""[D] Cut points that a slow subject has at least, where its time is limited."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ def check_foresight(
     cuts: int | None = None,
     walks: int | None = None,
     seed: int = 0,
+    seconds: float | None = None,
 ) -> Foresight:
     """Take the future away at many bars, and say whether anything decided before changed.
 
@@ -122,7 +127,8 @@ def check_foresight(
     bar; market: a market, its name or path, None for the embedded one; parameters: of the strategy, where it has still to be
     made; venue: for strategies of backtrader; cuts: cut points on each market [D: 32, of strategies of backtrader 6];
     walks: random walks beside the market [D: 3, of strategies of backtrader 1], made of its own bars; seed: of walks and of
-    futures.
+    futures; seconds: about how long each market may take, from which the cut points of a slow subject follow where `cuts` does
+    not say; None: as long as it takes.
 
     At each cut the subject is asked twice again: on the market that ends there, and on one whose prices, feeds and funding
     are others from there on. Every row up to the cut must be the same to 1e-9. Half of the cuts fall right behind rows, where
@@ -141,8 +147,10 @@ def check_foresight(
     size = WALK_BARS_NATIVE if native else WALK_BARS
     looked, glimpses = [], []
     for one in [home, *(walk_like(home, seed + k, size) for k in range(n_walks))]:
+        start = time.perf_counter()
         whole_rows = asked.ask(one)
-        at = cut_points(one, whole_rows, n_cuts, one.start_bar if native else 0)
+        affordable = n_cuts if cuts or not seconds else int(seconds / 2 / (time.perf_counter() - start))
+        at = cut_points(one, whole_rows, min(n_cuts, max(affordable, FEWEST)), one.start_bar if native else 0)
         looked.append(Looked(one.name, len(one), sum(map(len, whole_rows)), len(at)))
         for how, other in ways(one, seed):
             glimpses.append(next(compare(asked, one, whole_rows, at, how, other), None))

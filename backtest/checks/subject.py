@@ -42,13 +42,17 @@ class Subject:
     def planned(self) -> bool:
         return not self.native and hasattr(self.value, "plan")
 
+    @property
+    def detects(self) -> bool:
+        return not self.native and not self.planned and hasattr(self.value, "find")
+
     def ask(self, market: Market) -> tuple[Observed, ...]:
         """Return what it says on a market; its errors are those of a run, or whatever a function raises."""
         if self.native:
             return run_native(self.value, market, self.venue or load_venue(DEFAULT_VENUE))
         if self.planned:
             return observe(make_plan(self.value, market), market)
-        if hasattr(self.value, "find"):
+        if self.detects:
             return observe({symbol: self.value.find(market[symbol]) for symbol in market.symbols}, market)
         return observe(self.value(market), market, self.name)
 

@@ -4,12 +4,29 @@ import sys
 
 from backtest.cli.app import app
 from backtest.cli.data import fetch
+from backtest.cli.levels import levels
 from backtest.cli.listings import markets, strategies, venues
 from backtest.cli.new import new
 from backtest.cli.runs import check, list_, run, show
+from backtest.cli.study import study
 from backtest.cli.tiers import tiers
 
-__all__ = ["app", "check", "fetch", "list_", "main", "markets", "new", "run", "show", "strategies", "tiers", "venues"]
+__all__ = [
+    "app",
+    "check",
+    "fetch",
+    "levels",
+    "list_",
+    "main",
+    "markets",
+    "new",
+    "run",
+    "show",
+    "strategies",
+    "study",
+    "tiers",
+    "venues",
+]
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from backtest.levels.atr import atr
 from backtest.levels.avwap import Avwap, anchored_vwap, avwap
 from backtest.levels.bounces import Bounce, Bounces, bounces
 from backtest.levels.breaks import RULES, Break, BreakEvents, Breaks, break_events, breaks
+from backtest.levels.catalogue import DETECTORS
 from backtest.levels.cluster import Cluster, cluster
 from backtest.levels.compose import Composed
 from backtest.levels.detector import Detector
@@ -22,6 +23,7 @@ from backtest.levels.zigzag import Zigzag, zigzag
 
 __all__ = [
     "ALWAYS",
+    "DETECTORS",
     "NEVER",
     "RULES",
     "Avwap",

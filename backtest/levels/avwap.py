@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from backtest.errors import ConfigError
-from backtest.levels.detector import Detector, check_bars, chosen
+from backtest.levels.detector import Detector, check_bars, check_lengths, chosen
 from backtest.levels.fixed import known_time
 from backtest.levels.fractal import Fractal
 from backtest.levels.periods import PERIODS, periods
@@ -28,6 +28,7 @@ def anchored_vwap(high: Float, low: Float, close: Float, volume: Float, anchor: 
     >>> anchored_vwap(10 * one, 10 * one, np.array([10.0, 40]), np.array([3.0, 1])).tolist()
     [10.0, 12.5]
     """
+    check_lengths(high=high, low=low, close=close, volume=volume)
     typical = (high + low + close) / 3
     there = np.isfinite(typical) & np.isfinite(volume)
     weight = np.where(there, volume, 0.0)

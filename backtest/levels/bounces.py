@@ -7,6 +7,7 @@ import numpy as np
 
 from backtest.errors import ConfigError
 from backtest.levels.checks import fraction, over_from, spaced, visible_from, whole_bars
+from backtest.levels.detector import check_bars
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Bars
@@ -83,6 +84,7 @@ def bounces(
     `Levels`. Source: hits and bounces as in Osler, FRBNY Economic Policy Review 6(2), 2000, with this project's
     thresholds.
     """
+    check_bars(bars)
     check_levels(levels)
     widths = [fraction(*given) for given in (("zone", zone), ("away", away), ("margin", margin), ("buffer", buffer))]
     if not (widths[0] <= widths[1] and widths[0] < widths[2]):

@@ -7,6 +7,7 @@ import numpy as np
 
 from backtest.levels.break_rule import RULES, BreakEvents, BreakRule, Walked
 from backtest.levels.checks import over_from, replaced_at, visible_from, whole_bars
+from backtest.levels.detector import check_bars
 from backtest.levels.spans import nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import Float, Int64, frozen_array
@@ -143,6 +144,7 @@ def break_events(
 
 
 def walked_by(asked: BreakRule, bars: Bars, levels: Levels) -> Walked:
+    check_bars(bars)
     check_levels(levels)
     return asked.walk(bars, levels.price, visible_from(bars, levels), over_from(bars, levels))
 

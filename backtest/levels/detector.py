@@ -15,7 +15,7 @@ from backtest.model.market import Bars
 if TYPE_CHECKING:
     from backtest.levels.compose import Composed
 
-__all__ = ["Detector", "changes", "check_bars", "chosen", "number", "stepped", "whole"]
+__all__ = ["Detector", "changes", "check_bars", "check_lengths", "chosen", "number", "stepped", "whole"]
 
 
 class Detector(ABC):
@@ -37,11 +37,25 @@ class Detector(ABC):
 
 
 def check_bars(bars: object) -> None:
-    """Raise a ConfigError unless these are one symbol's bars."""
+    """Raise a ConfigError unless these are one symbol's bars: columns of one length, in order of time."""
     if not isinstance(bars, Bars):
         raise ConfigError(
             f"Levels are found in the bars of one symbol, `market['BTCUSDT']`, got {type(bars).__name__}."
         )
+    check_lengths(**{name: getattr(bars, name) for name in ("time", "open", "high", "low", "close", "volume")})
+    late = bars.time[1:] <= bars.time[:-1]
+    if late.any():
+        bar = int(np.argmax(late)) + 1
+        raise ConfigError(
+            f"The bars of {bars.symbol} must be in order of time; bar {bar} opens no later than bar {bar - 1}."
+        )
+
+
+def check_lengths(**columns: Float | Int64) -> None:
+    """Raise a ConfigError unless all columns have one length."""
+    if len({np.shape(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"`{name}` {np.size(column)}" for name, column in columns.items())
+        raise ConfigError(f"Columns of bars need one length, got {lengths}.")
 
 
 def number(name: str, value: object, least: float = 0.0, most: float = math.inf, above: bool = False) -> float:

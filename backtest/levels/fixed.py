@@ -40,7 +40,8 @@ def checked_prices(prices: object) -> list[float]:
     for value in values:
         number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
         if not number or not 0 < value < float("inf"):
-            raise ConfigError(f"A level must be a price above 0, got {value!r}.")
+            shown = value.item() if isinstance(value, np.generic) else value
+            raise ConfigError(f"A level must be a price above 0, got {shown!r}.")
     floats = [float(value) for value in values]
     twice = next((value for i, value in enumerate(floats) if value in floats[:i]), None)
     if twice is not None:

@@ -46,12 +46,13 @@ class Fractal(Detector):
 def fractal_lows(values: Float, k: int = 2) -> BoolArray:
     """Return (n,) whether each value lies strictly below its k neighbours on both sides; pass -values for highs.
 
-    False in the first and last k, and where one of them is NaN. Whether i is one is known at i+k, not before.
+    False in the first and last k, and where one of them is NaN; k below 1 is a ConfigError. Whether i is one is known at
+    i+k, not before.
 
     >>> fractal_lows(np.array([5.0, 4, 3, 4, 5, 5]), 2).tolist()
     [False, False, True, False, False, False]
     """
-    found = np.zeros(values.size, np.bool_)
+    k, found = whole("k", k), np.zeros(values.size, np.bool_)
     if values.size > 2 * k:
         beside = sliding_min(values, k)
         centre = values[k:-k]

@@ -10,8 +10,9 @@ import numpy as np
 from backtest.errors import ConfigError, did_you_mean
 from backtest.levels.atr import atr
 from backtest.levels.checks import fraction, over_from, replaced_at, visible_from, whole_bars
+from backtest.levels.detector import check_bars
 from backtest.levels.spans import by_blocks, nearest_below
-from backtest.levels.table import Levels, check_levels
+from backtest.levels.table import Levels, check_levels, numbers
 from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Bars
 
@@ -58,7 +59,7 @@ class LifeRules:
         for name in ("quiet_bars", "atr_bars", "reclaim_bars", "round_trips"):
             if getattr(self, name) is not None or name in ("quiet_bars", "atr_bars"):
                 whole_bars(name, getattr(self, name))
-        if isinstance(self.permanent, str) or not all(isinstance(kind, str) for kind in self.permanent):
+        if not isinstance(self.permanent, tuple) or not all(isinstance(kind, str) for kind in self.permanent):
             raise ConfigError(f"`permanent` must be kinds of levels like ('fixed', 'round'), got {self.permanent!r}.")
 
 
@@ -201,7 +202,7 @@ class Life:
         blocks around it, so that the work grows as (n + events) * log(n), however many levels there are. A price of
         another shape is a ConfigError.
         """
-        asked = self.bars.close if price is None else np.asarray(price, np.float64)
+        asked = self.bars.close if price is None else numbers("price", price)
         if asked.shape != (len(self.bars),):
             raise ConfigError(f"`price` has the shape {asked.shape}; {len(self.bars)} bars need one price each.")
         return nearest_below(np.arange(len(self.bars)), asked, *self.intact_spans())
@@ -234,8 +235,11 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     The work: while price stays clear of a level, 32 or 1,024 bars are passed at once, so that a level costs the bars
     that it meets and not those of the market.
     """
+    check_bars(bars)
     check_levels(levels)
     rules = LifeRules() if rules is None else rules
+    if not isinstance(rules, LifeRules):
+        raise ConfigError(f"`rules` must be LifeRules(...), got {rules!r}.")
     if not (len(levels) and len(bars)):
         none = np.empty(0, np.int64)
         return Life(bars, levels, rules, none, none, none, none, none, none, none > 0)

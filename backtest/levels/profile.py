@@ -6,7 +6,7 @@ import numpy as np
 
 from backtest.errors import ConfigError
 from backtest.levels.atr import daily_atr
-from backtest.levels.detector import Detector, check_bars, number, whole
+from backtest.levels.detector import Detector, check_bars, check_lengths, number, whole
 from backtest.levels.table import NEVER, Levels
 from backtest.model.arrays import DAY, Float, frozen_array
 from backtest.model.market import Bars
@@ -87,6 +87,7 @@ def volume_profile(prices: Float, volume: Float, step: float) -> VolumeProfile:
     (100, [5.0, 1.0])
     """
     step = number("step", step, above=True)
+    check_lengths(prices=prices, volume=volume)
     there = np.isfinite(prices) & np.isfinite(volume)
     if not there.all():
         prices, volume = prices[there], volume[there]

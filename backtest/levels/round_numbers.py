@@ -35,6 +35,7 @@ def round_step(price: float, largest: float = 0.10) -> float:
     >>> round_step(67_490), round_step(2.0)
     (5000.0, 0.1)
     """
+    price, largest = number("price", price, above=True), number("largest", largest, above=True)
     power = math.floor(math.log10(price * largest)) + 1
     steps = [scaled(mantissa, k) for k in (power, power - 1, power - 2) for mantissa in reversed(MANTISSAS)]
     return next(step for step in steps if step <= price * largest * (1 + 1e-12))

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backtest.errors import ConfigError
 from backtest.model.arrays import BoolArray, Float, Int64, frozen_array
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from backtest.levels.compose import Composed
     from backtest.levels.detector import Detector
 
-__all__ = ["ALWAYS", "NEVER", "Level", "Levels", "Merged", "Params", "check_levels", "label"]
+__all__ = ["ALWAYS", "NEVER", "Level", "Levels", "Merged", "Params", "check_levels", "label", "numbers"]
 
 Params = tuple[tuple[str, float | str], ...]
 
@@ -88,7 +89,7 @@ class Levels:
             object.__setattr__(self, "until", np.full(len(self.kind), NEVER))
         for name in ("price", "half_width", "formed_at", "known_at", "until"):
             kind = np.float64 if name in ("price", "half_width") else np.int64
-            object.__setattr__(self, name, frozen_array(getattr(self, name), kind))
+            object.__setattr__(self, name, frozen_array(numbers(name, getattr(self, name), kind), kind))
         columns = (self.price, self.half_width, self.formed_at, self.known_at, self.until)
         if {column.shape for column in columns} != {(len(self.kind),)} or len(self.params) != len(self.kind):
             raise ConfigError(f"A table of {len(self.kind)} levels needs that many values in every column.")
@@ -204,9 +205,18 @@ def refuse(bad: BoolArray, sentence: str, values: Float) -> None:
         raise ConfigError(sentence.format(float(values[int(np.argmax(bad))])))
 
 
+def numbers(name: str, values: object, kind: Any = np.float64) -> NDArray[Any]:
+    """Return a column as an array of numbers, else raise a ConfigError with what was given."""
+    try:
+        return np.asarray(values, kind)
+    except (TypeError, ValueError, OverflowError):
+        what = "numbers" if kind is np.float64 else "times in ns UTC"
+        raise ConfigError(f"`{name}` must be {what}, got {values!r}.") from None
+
+
 def check_levels(levels: object) -> None:
     """Raise a ConfigError unless it is a table of levels; bare prices have to go through `fixed`."""
-    if not isinstance(levels, Levels) and hasattr(levels, "find"):
+    if not isinstance(levels, (Levels, str)) and hasattr(levels, "find"):
         raise ConfigError(f"`levels` must be a table of levels, got {levels!r}; apply it to bars with `.find(bars)`.")
     if not isinstance(levels, Levels):
         raise ConfigError(f"`levels` must be a table of levels, got {levels!r}; turn prices into one with `fixed`.")

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from backtest.errors import ConfigError
+from backtest.levels.detector import check_lengths
 from backtest.model.arrays import Float, Int64
 
 __all__ = ["turning_points"]
@@ -20,6 +22,9 @@ def turning_points(high: Float, low: Float, close: Float, theta: Float) -> tuple
     back from the extreme, NaN where it is not known: nothing is confirmed there. Lows and highs alternate, at most one
     is confirmed a bar. Of equal extremes the first counts.
     """
+    check_lengths(high=high, low=low, close=close, theta=theta)
+    if (theta <= 0).any():
+        raise ConfigError(f"`theta` must be above 0, got {float(theta[theta <= 0][0])}.")
     columns = [high, low, close, theta]
     if high.size >= LONG:
         bar, side, known = (np.empty(high.size, np.int64) for _ in range(3))

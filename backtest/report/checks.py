@@ -1,6 +1,6 @@
 """What a check came to, in the terminal. A check is plain data, as in its JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,20 +10,25 @@ from backtest.report import words
 from backtest.report.columns import Column, table_of
 from backtest.report.terminal import facts, line, strategy_name, title
 
-__all__ = ["print_checks", "print_comparison", "print_conformance", "print_foresight"]
+__all__ = ["print_checks", "print_comparison", "print_conformance", "print_foresight", "print_parts"]
 
 ENGINES = ("fast", "backtrader")
 
 
 def print_checks(found: Mapping[str, Any], console: Console) -> None:
     """Print what one or several checks came to: a check's own document, or one that holds several."""
-    printers = {"conformance": print_conformance, "foresight": print_foresight, "engines": print_comparison}
+    printers = {
+        "conformance": print_conformance,
+        "foresight": print_foresight,
+        "engines": print_comparison,
+        "parts": print_parts,
+    }
     documents = found.get("checks", [found])
     for i, document in enumerate(documents):
         if i:
             console.print()
         printers[document["check"]](document, console)
-    for check, why in found.get("left_out", {}).items():
+    for check, why in (found["left_out"] if "checks" in found else {}).items():
         console.print()
         line(Text(f"The check of the {check} was left out: {why}.", "dim"), console)
     if len(documents) > 1:
@@ -66,6 +71,62 @@ def print_glimpse(one: Mapping[str, Any], console: Console) -> None:
     facts([*place, one["column"]], " · ", console)
     for name, value in (("with the future", one["with_future"]), ("without it", one["without"])):
         line(f"{name:<15}  {number_words(value)}", console, "    ")
+
+
+def print_parts(found: Mapping[str, Any], console: Console) -> None:
+    """Print the detectors and signals that were asked, one a row, then what was found wrong, then what was left out."""
+    parts = found["parts"]
+    line(Text.assemble("detectors and signals", (f" · {words.printable(found['market'])}", "bold")), console)
+    if parts:
+        console.print(table_of(parts_columns(parts)))
+        console.print()
+    for one in parts:
+        print_wrong(one, console)
+    for name, why in found["left_out"].items():
+        line(Text(f"{name} was left out. {why}", "dim"), console)
+    if found["left_out"]:
+        console.print()
+    text, style = parts_verdict(parts, found["passes"])
+    line(Text(text, style), console)
+
+
+def parts_columns(parts: Sequence[Mapping[str, Any]]) -> list[Column]:
+    names = Column("name", [one["name"] for one in parts], left=True)
+    columns = [names, Column("kind", [one["kind"] for one in parts], left=True, spare=True)]
+    if "foresight" in parts[0]:
+        looked = [one["foresight"]["markets"] for one in parts]
+        sums = ((count, [sum(market[count] for market in one) for one in looked]) for count in ("rows", "cuts"))
+        columns += [Column(count, [f"{total:,}" for total in totals]) for count, totals in sums]
+    for check, header, well, badly in VERDICTS:
+        if check in parts[0]:
+            good = [one[check]["passes"] for one in parts]
+            cells, styles = [well if g else badly for g in good], ["green" if g else "bold red" for g in good]
+            columns.append(Column(header, cells, styles, left=True))
+    return columns
+
+
+VERDICTS = (("foresight", "look-ahead", "none", "looks ahead"), ("conformance", "rules", "kept", "broken"))
+
+
+def print_wrong(one: Mapping[str, Any], console: Console) -> None:
+    if not one.get("foresight", {"passes": True})["passes"]:
+        line(Text.assemble((words.printable(one["name"]), "bold"), " looks ahead."), console)
+        for glimpse in one["foresight"]["glimpses"]:
+            print_glimpse(glimpse, console)
+        console.print()
+    for finding in one.get("conformance", {"findings": ()})["findings"]:
+        if not finding["passes"]:
+            line(Text.assemble((words.printable(one["name"]), "bold"), f" breaks a rule, {finding['rule']}:"), console)
+            line(f"{finding['told']}.", console, " " * 4)
+            console.print()
+
+
+def parts_verdict(parts: Sequence[Mapping[str, Any]], passes: bool) -> tuple[str, str]:
+    if not parts:
+        return "Nothing could be checked on this market.", "yellow"
+    if passes:
+        return f"All {len(parts)} passed." if len(parts) > 1 else "It passed.", "green"
+    return f"{sum(not one['passes'] for one in parts)} of {len(parts)} failed.", "bold red"
 
 
 def heading(found: Mapping[str, Any], what: str, console: Console) -> None:

@@ -5,7 +5,7 @@ from bisect import bisect_left, insort
 import numpy as np
 
 from backtest.errors import ConfigError
-from backtest.model.arrays import DAY, Float, Int64
+from backtest.model.arrays import DAY, BoolArray, Float, Int64
 from backtest.model.market import Feed
 
 __all__ = ["log_change", "median_and_mad", "past_median", "robust_z", "span", "still_known", "window_sum"]
@@ -14,6 +14,7 @@ PATIENCE = 3
 """A series has a hole where two of its stamps are further apart than this many of its usual gaps [D]."""
 RECENT = 9  # gaps whose median is the usual one
 NORMAL = 1.4826  # MAD of a normal distribution -> its standard deviation: 1 / Phi^-1(3/4)
+LONG = 50_000  # values from which compiling pays
 
 
 def span(name: str, days: float) -> int:
@@ -79,8 +80,8 @@ def window_sum(stamps: Int64, values: Float, at: Int64, length: int, longest_gap
     stamps: (k,) ns UTC, sorted, regular or not; values: (k,), each about the time since the stamp before; length: ns.
     NaN until the stamps cover the whole window (the first is taken to cover as much as the gap that follows it, so two
     stamps are needed), and wherever the window has a hole: two stamps, or the last stamp and the time, further apart
-    than `longest_gap` (ns; by default three times the median of the nine gaps before [D]). A missing stretch is never
-    summed as zero.
+    than `longest_gap` (ns; by default three times the median of the nine gaps before [D]), or no stamp at all where the
+    window is as long as the usual gap. A missing stretch is never summed as zero.
 
     >>> days = np.arange(1, 5) * DAY
     >>> window_sum(days, np.array([1.0, 2.0, 4.0, 8.0]), days, 2 * DAY).tolist()
@@ -95,6 +96,8 @@ def window_sum(stamps: Int64, values: Float, at: Int64, length: int, longest_gap
     first, last = (np.searchsorted(stamps, moment, side="right") for moment in (at - length, at))
     covered = (at >= distinct[1]) & (at - length >= distinct[0] - (distinct[1] - distinct[0]))
     whole = covered & ~has_hole(distinct, at, length, limits(distinct, longest_gap))
+    newest = np.maximum(np.searchsorted(distinct, at, side="right") - 1, 0)
+    whole &= (last > first) | (length < usual_gaps(distinct)[newest])  # a day without the day's stamp is no zero
     sums = total[last] - total[first]
     # What is left of a difference of running sums when nothing was stamped but zeros is a rounding error.
     busy = np.concatenate(([0], np.cumsum(values != 0)))
@@ -134,23 +137,32 @@ def median_and_mad(values: Float, time: Int64, days: float = 90.0, share: float 
     """Return (n,) each the median and the MAD of the known values in [time - days, time); NaN as in `robust_z`."""
     if not 0 < share <= 1:
         raise ConfigError(f"`share` must be a fraction above 0 and at most 1, got {share!r}.")
-    median, mad = np.full(values.size, np.nan), np.full(values.size, np.nan)
     known = np.flatnonzero(np.isfinite(values))
     if known.size == 0:
-        return median, mad
+        return np.full(values.size, np.nan), np.full(values.size, np.nan)
     first = np.searchsorted(time, time - span("days", days), side="left")
     begun = time - span("days", days) >= time[known[0]]
+    if values.size >= LONG:
+        from backtest.signals.median_walk import slide  # imported late: it imports numba
+
+        return slide(values, first, begun, share)
+    return slide_short(values, first, begun, share)
+
+
+def slide_short(values: Float, first: Int64, ready: BoolArray, share: float) -> tuple[Float, Float]:
+    """Return what `median_walk.slide` does, with the window as a sorted list: quicker while it is short."""
+    median, mad = np.full(values.size, np.nan), np.full(values.size, np.nan)
     window: list[float] = []
-    numbers, start = values.tolist(), 0
-    for t, (low, ready) in enumerate(zip(first.tolist(), begun.tolist(), strict=True)):
+    numbers, known, start = values.tolist(), np.isfinite(values).tolist(), 0
+    for t, (low, begun) in enumerate(zip(first.tolist(), ready.tolist(), strict=True)):
         while start < low:
-            if numbers[start] == numbers[start]:
+            if known[start]:
                 del window[bisect_left(window, numbers[start])]
             start += 1
-        if ready and len(window) >= max(1.0, share * (t - low)):
+        if begun and len(window) >= max(1.0, share * (t - low)):
             median[t] = middle = centre(window)
             mad[t] = median_distance(window, middle)
-        if np.isfinite(numbers[t]):
+        if known[t]:
             insort(window, numbers[t])
     return median, mad
 
