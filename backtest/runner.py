@@ -1,8 +1,8 @@
 """The one path: market, strategy, venue, engine, result."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from backtest.engines import check_engine, get_engine, get_native_engine
@@ -13,7 +13,17 @@ from backtest.model import Market, Passport, Result, RunConfig, Venue
 from backtest.plugins import BacktraderStrategy, load_strategy, make_plan
 from backtest.venues import check_leverage, load_venue
 
-__all__ = ["configure", "market_of", "parameters_of", "run", "run_many", "run_on", "venue_of"]
+__all__ = [
+    "Ran",
+    "configure",
+    "market_of",
+    "parameters_of",
+    "run",
+    "run_each",
+    "run_many",
+    "run_on",
+    "venue_of",
+]
 
 SETTINGS = tuple(f.name for f in fields(RunConfig) if f.name not in ("strategy", "parameters", "account"))
 ACCOUNT = ("cash", "leverage", "margin_mode", "intrabar", "slippage", "maker", "taker")
@@ -33,8 +43,21 @@ def run(config: RunConfig | str, **changes: Any) -> Result:
     return run_on(market_of(config), config)
 
 
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """What came of a run, with the market and the strategy that it was made of."""
+
+    result: Result
+    market: Market
+    strategy: Any
+
+
 def run_on(market: Market, config: RunConfig) -> Result:
     """Run a configuration on a market already loaded; the result carries the configuration with every parameter."""
+    return ran_on(market, config).result
+
+
+def ran_on(market: Market, config: RunConfig) -> Ran:
     strategy = load_strategy(config.strategy, dict(config.parameters))
     engine = engine_of(strategy, config)
     if isinstance(strategy, BacktraderStrategy):
@@ -45,7 +68,7 @@ def run_on(market: Market, config: RunConfig) -> Result:
         venue = venue_of(config, market)
         result = get_engine(engine)(market, plan, venue)
     complete = replace(config, engine=engine, parameters=parameters_of(strategy, config))
-    return replace(result, config=complete, market_name=market.name, passport=with_tiers(result))
+    return Ran(replace(result, config=complete, market_name=market.name, passport=with_tiers(result)), market, strategy)
 
 
 def with_tiers(result: Result) -> Passport:
@@ -73,16 +96,19 @@ def run_many(configs: Iterable[RunConfig], progress: Progress | None = None) -> 
 
     progress: called with the configuration before each run.
     """
+    return [one.result if isinstance(one, Ran) else one for one in run_each(configs, progress)]
+
+
+def run_each(configs: Iterable[RunConfig], progress: Progress | None = None) -> Iterator[Ran | LevelbreakError]:
+    """Run each configuration as `run_many` does, and give each as it is done, with its market and strategy."""
     markets: dict[tuple[object, ...], Market | LevelbreakError] = {}
-    outcomes: list[Result | LevelbreakError] = []
     for config in configs:
         if progress is not None:
             progress(config)
         try:
-            outcomes.append(run_on(shared_market(config, markets), config))
+            yield ran_on(shared_market(config, markets), config)
         except LevelbreakError as error:
-            outcomes.append(error)
-    return outcomes
+            yield error
 
 
 def shared_market(config: RunConfig, markets: dict[tuple[object, ...], Market | LevelbreakError]) -> Market:

@@ -47,7 +47,7 @@ def assert_conforms(
     parameters: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Conformance:
-    """Fail where a strategy breaks a rule that all of them keep; the message names each. See `check_conformance`."""
+    """Fail where a strategy, a detector or a signal breaks a rule; the message names each. See `check_conformance`."""
     found = check_conformance(strategy, market, parameters, **settings)
     if not found.passes:
         raise AssertionError(found.sentence())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest import Market, Plan
-from backtest.levels import breaks, named_levels
+from backtest.levels import Levels, breaks, named_levels
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class BreakRetest:
         if self.max_bars < 0:
             raise ValueError(f"max_bars must be at least 0, got {self.max_bars}")
 
+    def watched(self, market: Market) -> Levels:
+        return named_levels(market[self.symbol], self.levels, self.kinds)
+
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
-        levels = named_levels(bars, self.levels, self.kinds)
         failed = breaks(
             bars,
-            levels,
+            self.watched(market),
             rule="retest",
             buffer=self.buffer,
             buffer_atr=self.buffer_atr,

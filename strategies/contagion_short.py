@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest import Market, Plan
-from backtest.levels import breaks, fixed
+from backtest.levels import Levels, breaks, fixed
 from backtest.signals import downside_beta
 
 
@@ -39,6 +39,9 @@ class ContagionShort:
         if not self.stop_fraction > 0:
             raise ValueError(f"stop_fraction must be a fraction above 0, got {self.stop_fraction}")
 
+    def watched(self, market: Market) -> dict[str, Levels]:
+        return {self.leader: fixed(self.levels)}
+
     def plan(self, market: Market) -> Plan:
         leader = market[self.leader]
         coins = self.candidates or tuple(s for s in market.symbols if s != self.leader)
@@ -46,7 +49,7 @@ class ContagionShort:
             raise ValueError(
                 f"contagion needs a coin beside {self.leader}, and the market {market.name} holds no other"
             )
-        broken = breaks(leader, fixed(self.levels), buffer=self.buffer)
+        broken = breaks(leader, self.watched(market)[self.leader], buffer=self.buffer)
         beta = np.array([downside_beta(market, coin, self.leader, self.days)[broken.bar] for coin in coins])
         trading = np.array([np.isfinite(market[coin].close)[broken.bar] for coin in coins])
         beta = np.where(trading & (beta > 0), beta, -np.inf)

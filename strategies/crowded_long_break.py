@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backtest import Market, Plan
-from backtest.levels import breaks, read_levels
+from backtest.levels import Levels, breaks, read_levels
 from backtest.signals import funding_annualised, funding_z, open_interest_z
 
 
@@ -41,9 +41,12 @@ class CrowdedLongBreak:
         if self.max_bars < 0:
             raise ValueError(f"max_bars must be at least 0, got {self.max_bars}")
 
+    def watched(self, market: Market) -> Levels:
+        return read_levels(self.kinds).find(market[self.symbol])
+
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
-        broken = breaks(bars, read_levels(self.kinds).find(bars), buffer=self.buffer, buffer_atr=self.buffer_atr)
+        broken = breaks(bars, self.watched(market), buffer=self.buffer, buffer_atr=self.buffer_atr)
         paying = funding_annualised(market, self.symbol) >= self.funding
         if self.funding_unusual is not None:
             paying &= funding_z(market, self.symbol) >= self.funding_unusual

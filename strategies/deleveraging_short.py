@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from backtest import Market, Plan
-from backtest.levels import breaks, named_levels
+from backtest.levels import Levels, breaks, named_levels
 from backtest.signals import deleveraging, liquidation_z, open_interest_change
 
 
@@ -42,10 +42,12 @@ class DeleveragingShort:
         if self.max_bars < 0:
             raise ValueError(f"max_bars must be at least 0, got {self.max_bars}")
 
+    def watched(self, market: Market) -> Levels:
+        return named_levels(market[self.symbol], self.levels, self.kinds)
+
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
-        levels = named_levels(bars, self.levels, self.kinds)
-        broken = breaks(bars, levels, buffer=self.buffer, buffer_atr=self.buffer_atr)
+        broken = breaks(bars, self.watched(market), buffer=self.buffer, buffer_atr=self.buffer_atr)
         if self.signal == "regime":
             forced = deleveraging(market, self.symbol)[broken.bar] == 1
         else:

@@ -41,9 +41,11 @@ class FalseBreakReclaim:
         if self.max_bars < 0:
             raise ValueError(f"max_bars must be at least 0, got {self.max_bars}")
 
+    def watched(self, market: Market) -> Levels:
+        return named_levels(market[self.symbol], self.levels, self.kinds)
+
     def plan(self, market: Market) -> Plan:
-        bars = market[self.symbol]
-        levels = named_levels(bars, self.levels, self.kinds)
+        bars, levels = market[self.symbol], self.watched(market)
         false = breaks(
             bars,
             levels,

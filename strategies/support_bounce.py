@@ -8,7 +8,7 @@ Source: bounces at published levels in Osler, "Support for resistance", FRBNY Ec
 from dataclasses import dataclass
 
 from backtest import Market, Plan
-from backtest.levels import bounces, named_levels
+from backtest.levels import Levels, bounces, named_levels
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class SupportBounce:
         if self.max_bars < 0:
             raise ValueError(f"max_bars must be at least 0, got {self.max_bars}")
 
+    def watched(self, market: Market) -> Levels:
+        return named_levels(market[self.symbol], self.levels, self.kinds)
+
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
-        levels = named_levels(bars, self.levels, self.kinds)
-        held = bounces(bars, levels, zone=self.zone, margin=self.margin, buffer=self.buffer)
+        held = bounces(bars, self.watched(market), zone=self.zone, margin=self.margin, buffer=self.buffer)
         broken = held.level * (1 - self.buffer)
         return Plan.long(
             self.symbol,

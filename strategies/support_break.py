@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from backtest import Bars, Market, Plan
-from backtest.levels import Breaks, breaks, named_levels
+from backtest.levels import Breaks, Levels, breaks, named_levels
 from backtest.signals import technical
 
 
@@ -43,12 +43,14 @@ class SupportBreak:
         if self.trend_bars < 0:
             raise ValueError(f"trend_bars must be at least 0, got {self.trend_bars}")
 
+    def watched(self, market: Market) -> Levels:
+        return named_levels(market[self.symbol], self.levels, self.kinds)
+
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
-        levels = named_levels(bars, self.levels, self.kinds)
         broken = breaks(
             bars,
-            levels,
+            self.watched(market),
             rule=self.rule,
             buffer=self.buffer,
             buffer_atr=self.buffer_atr,

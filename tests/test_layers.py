@@ -110,8 +110,8 @@ def outside(names: set[str]) -> set[str]:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["crypto"]]
-    return {Requirement(line).name for line in lines}
+    extras = (lines for name, lines in project["optional-dependencies"].items() if name != "dev")
+    return {Requirement(line).name for lines in (project["dependencies"], *extras) for line in lines}
 
 
 # --- the table -------------------------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """The metrics against numbers worked by hand, and the compiled pass against the metrics."""
 
 import doctest
+import inspect
 import json
 import math
+import pkgutil
 import time
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -17,8 +20,20 @@ from backtest.model.result import EXIT_REASONS
 NAN = math.nan
 
 
-def test_every_example_of_the_docstrings_holds():
-    assert doctest.testmod(metrics).failed == 0
+@pytest.mark.parametrize("name", ["growth", "risk", "drawdown", "held", "trades"])
+def test_every_example_of_the_docstrings_holds(name):
+    found = doctest.testmod(import_module(f"backtest.analysis.metrics.{name}"))
+    assert (found.failed, found.attempted > 2) == (0, True)
+
+
+def test_the_package_has_every_metric_of_its_modules():
+    modules = [import_module(f"backtest.analysis.metrics.{m.name}") for m in pkgutil.iter_modules(metrics.__path__)]
+    assert sorted(metrics.__all__) == sorted(name for module in modules for name in module.__all__)
+
+
+def test_every_metric_has_an_example():
+    functions = [f for f in (getattr(metrics, name) for name in metrics.__all__) if inspect.isfunction(f)]
+    assert [f.__name__ for f in functions if ">>>" not in f.__doc__] == []
 
 
 def test_returns_start_from_the_initial_cash():

@@ -1,11 +1,11 @@
 """Published numbers: every case of the files in `vectors/`, through the package's public functions.
 
 A case is `{id, formula, inputs, expected, tolerance}` for perpetual futures, `{id, topic, fn, inputs, ...}` for levels,
-breaks, leverage and contagion; `--vectors PATH` runs another file, of either form. Each formula and each fn has one
-adapter in `perpetual_vectors.py`, `levels_vectors.py` or `signals_vectors.py`, which translates the names of the inputs
-and returns at least the expected keys. The tolerance is absolute. An unknown formula or fn, an unknown topic and a key
-that is not returned are failures; topics that wait for their part (`vector_files.LATER`) are left out, and the end of
-the run names them.
+breaks, leverage, contagion and results; `--vectors PATH` runs another file, of either form. Each formula and each fn
+has one adapter in `perpetual_vectors.py`, `levels_vectors.py`, `signals_vectors.py` or `results_vectors.py`, which
+translates the names of the inputs and returns at least the expected keys. The tolerance is absolute. An unknown formula
+or fn, an unknown topic and a key that is not returned are failures; topics that wait for their part
+(`vector_files.LATER`) are left out, and the end of the run names them.
 """
 
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import levels_vectors
 import perpetual_vectors
 import pytest
+import results_vectors
 import signals_vectors
 from vector_files import TOPICS, Case, area, cases_of
 
-METHODS = levels_vectors.ADAPTERS | signals_vectors.ADAPTERS
+METHODS = levels_vectors.ADAPTERS | signals_vectors.ADAPTERS | results_vectors.ADAPTERS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

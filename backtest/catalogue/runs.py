@@ -1,19 +1,22 @@
-"""The runs under results/: one folder each, written whole, listed and found again."""
+"""The runs under results/: one folder each, written whole and read again."""
 
 import hashlib
 import json
 import os
+import platform
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtest.catalogue.folders import complete_folder
-from backtest.catalogue.toml import config_from_toml, config_to_toml
-from backtest.errors import ResultsError, did_you_mean
+from backtest.catalogue.notes import keep_note, read_note
+from backtest.catalogue.toml import config_to_toml
+from backtest.errors import ResultsError
 from backtest.model.config import RunConfig
 
 if TYPE_CHECKING:
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
     from backtest.model.result import Result
 
 __all__ = [
+    "ASSESSMENT",
+    "REPORT",
     "BrokenRun",
     "RunEntry",
+    "RunLine",
     "SavedRun",
     "list_runs",
-    "load_run",
+    "read_entry",
     "results_folder",
     "run_id",
     "save_run",
@@ -34,12 +40,17 @@ __all__ = [
 ]
 
 ID_LENGTH = 10
-SHOWN = 8  # runs that a message names
+PACKAGES = ("numpy", "numba", "pandas", "pyarrow", "ta", "backtrader")  # whose versions may change a figure
+LARGEST = sys.float_info.max
+ASSESSMENT, REPORT = "assessment.json", "report.html"
 
 
 @dataclass(frozen=True)
-class RunEntry:
-    """A run in the list: where it is, when it was made (ISO 8601, UTC), and its summary.json."""
+class RunLine:
+    """A run as a line of the list: where it is, when it was made (ISO 8601, UTC), the user's note, its figures.
+
+    market_hash: of the data, "" where the run does not say; metrics: name -> number, None where it is undefined.
+    """
 
     path: Path
     id: str
@@ -47,7 +58,16 @@ class RunEntry:
     strategy: str
     market: str
     grade: str
-    summary: Mapping[str, Any]
+    note: str = ""
+    market_hash: str = ""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunEntry(RunLine):
+    """A run with all of its summary.json."""
+
+    summary: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class BrokenRun:
 class SavedRun(RunEntry):
     """A run read back: its configuration, and its tables when asked for."""
 
-    config: RunConfig
+    config: RunConfig = field(kw_only=True)
 
     @cached_property
     def ledger(self) -> "pd.DataFrame":
@@ -83,6 +103,17 @@ class SavedRun(RunEntry):
     def rejections(self) -> "pd.DataFrame":
         """The rows of the plan that came to nothing, and why."""
         return self.table("rejections")
+
+    @cached_property
+    def assessment(self) -> Mapping[str, Any] | None:
+        """What the run is worth, as plain data; None where it was kept without. A damaged file is a ResultsError."""
+        try:
+            data = json.loads((self.path / ASSESSMENT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"The run {self.path.name} has no readable {ASSESSMENT}: {error}.") from error
+        return data if isinstance(data, dict) else None
 
     def table(self, name: str) -> "pd.DataFrame":
         """Return one of the Parquet tables; a missing or damaged file is a ResultsError."""
@@ -142,23 +173,27 @@ def save_run(
     *,
     source: str = "",
     created: datetime | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a run's folder and return it; it appears under its name only when it is complete and on the disk.
 
-    summary: the run in figures, plain data for JSON; source: the digest of the strategy's source, for the id. The
-    name holds the id and no time: the same run again replaces its folder. Where nothing can be written: ResultsError,
-    and nothing is left behind.
+    summary: the run in figures, plain data for JSON; source: the digest of the strategy's source, for the id; files: name ->
+    text of what else belongs into the folder, such as its report. The name holds the id and no time: the same run again
+    replaces its folder, and keeps the note. Where nothing can be written: ResultsError, and nothing is left behind.
     """
     config, identity = config_of(result), run_id(result, source)
     final = results_folder(results) / folder_name(config.strategy, result.market_name, identity)
     made = (created or datetime.now(UTC)).isoformat(timespec="milliseconds")
-    head = {"id": identity, "created": made, "version": version()}
+    head = {"id": identity, "created": made, "version": version("levelbreak"), "source_sha256": source}
     text = json.dumps({**head, **summary, **facts(result)}, indent=2, allow_nan=False)
     toml = config_to_toml(config)
     with complete_folder(final) as draft:
         write_tables(result, draft)
         (draft / "config.toml").write_text(toml, encoding="utf-8")
         (draft / "summary.json").write_text(text + "\n", encoding="utf-8")
+        for name, content in (files or {}).items():
+            (draft / name).write_text(content, encoding="utf-8", newline="\n")
+        keep_note(final, draft)
     return final
 
 
@@ -173,15 +208,34 @@ def write_tables(result: "Result", folder: Path) -> None:
 
 
 def facts(result: "Result") -> dict[str, Any]:
+    """Return what the figures rest on: the data, the venue's numbers and the versions, which a rerun compares."""
+    from backtest.catalogue.trials import market_hash
+
     series = [asdict(s) for s in result.passport.series]
-    return {"passport": {"grade": result.passport.grade, "series": series}, "tier_tables": list(result.tier_tables)}
+    return {
+        "passport": {"grade": result.passport.grade, "series": series},
+        "tier_tables": list(result.tier_tables),
+        "market_hash": market_hash(result.passport),
+        "venue": venue_facts(result),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
 
 
-def version() -> str:
+def venue_facts(result: "Result") -> dict[str, Any]:
+    """Return the venue's numbers for the run's symbols, and the hash of all that it has."""
+    venue, numbers = result.venue, venue_numbers(result)
+    plain = {name: value for name, value in numbers if name not in ("instruments", "default")}
+    plain = {k: str(v) if isinstance(v, float) and not is_number(v) else v for k, v in plain.items()}
+    of = {symbol: venue.instruments.get(symbol, venue.default) for symbol in result.symbols}
+    lots = {symbol: [i.lot, i.minimum_notional] for symbol, i in of.items()}
+    return {**plain, "lots": lots, "sha256": hashlib.sha256(repr(numbers).encode()).hexdigest()}
+
+
+def version(package: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return version("levelbreak")
+        return version(package)
     except PackageNotFoundError:
         return "unknown"
 
@@ -213,46 +267,36 @@ def run_folders(results: Path) -> list[Path]:
 
 
 def read_entry(path: Path) -> RunEntry:
+    """Return a folder's run; a folder that is none is a ResultsError, which says why in half a sentence."""
     try:
         data = json.loads((path / "summary.json").read_text(encoding="utf-8"))
         names = {k: str(data[k]) for k in ("id", "created", "strategy", "market", "grade")}
-        return RunEntry(path, **names, summary=data)
+        metrics = plain_metrics(data.get("metrics"))
+        return RunEntry(path, **names, note=read_note(path), market_hash=hash_in(data), metrics=metrics, summary=data)
     except FileNotFoundError as error:
         raise ResultsError("it has no summary.json") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ResultsError(f"its summary.json can't be read ({type(error).__name__}: {error})") from error
 
 
-def load_run(run: str, results: str | os.PathLike[str] | None = None) -> SavedRun:
-    """Return the run whose id starts with `run`, or whose folder or path is `run`; "last" is the newest.
+def plain_metrics(found: Any) -> dict[str, float | None]:
+    """Return the figures that a summary holds; what is no finite number is None."""
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: value if is_number(value) else None for name, value in found.items()}
 
-    An unknown one is a ResultsError with the nearest names, one that fits several names them all.
-    """
-    runs, broken = scan_runs(results)
-    for bad in broken:
-        if run == bad.path.name:
-            raise ResultsError(f"The run {run} is broken: {bad.problem}.")
-    entry = find_entry(run, runs, results_folder(results))
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def hash_in(summary: Mapping[str, Any]) -> str:
+    """Return the hash of the data that a summary names, or that of the passport in an older one; "" without either."""
+    from backtest.catalogue.trials import hash_of
+
+    if isinstance(summary.get("market_hash"), str):
+        return str(summary["market_hash"])
     try:
-        config = config_from_toml((entry.path / "config.toml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultsError(f"The run {entry.path.name} has no readable config.toml: {error}.") from error
-    return SavedRun(**{f.name: getattr(entry, f.name) for f in fields(entry)}, config=config)
-
-
-def find_entry(run: str, runs: list[RunEntry], results: Path) -> RunEntry:
-    if not runs:
-        raise ResultsError(f"There are no runs in {results}; make one with `backtest run`.")
-    if run == "last":
-        return runs[-1]
-    name = run.rstrip("/\\")
-    found = [r for r in runs if r.path.name == name or r.path.resolve() == Path(name).resolve()]
-    found = found or [r for r in runs if name and r.id.startswith(name)]
-    found = found or [r for r in runs if name and r.path.name.startswith(name)]
-    if not found:
-        newest = [n for r in runs[-SHOWN:] for n in (r.id, r.path.name)]
-        raise ResultsError(f"No run named {run!r} in {results}.{did_you_mean(run, newest)}")
-    if len(found) > 1:
-        names = ", ".join(r.path.name for r in found[-SHOWN:])
-        raise ResultsError(f"{run!r} fits {len(found)} runs: {names}. Give more of the id.")
-    return found[0]
+        return hash_of((s["name"], s["origin"], s["sha256"]) for s in summary["passport"]["series"])
+    except (KeyError, TypeError):
+        return ""

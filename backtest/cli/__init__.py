@@ -3,23 +3,29 @@
 import sys
 
 from backtest.cli.app import app
+from backtest.cli.catalogue import list_, note, rerun, rm, show
+from backtest.cli.compare import compare
 from backtest.cli.data import fetch
 from backtest.cli.levels import levels
 from backtest.cli.listings import markets, strategies, venues
 from backtest.cli.new import new
-from backtest.cli.runs import check, list_, run, show
+from backtest.cli.runs import check, run
 from backtest.cli.study import study
 from backtest.cli.tiers import tiers
 
 __all__ = [
     "app",
     "check",
+    "compare",
     "fetch",
     "levels",
     "list_",
     "main",
     "markets",
     "new",
+    "note",
+    "rerun",
+    "rm",
     "run",
     "show",
     "strategies",

@@ -1,4 +1,4 @@
-"""Commands about runs: make them, check them, list them and show them again."""
+"""Commands that run strategies: make a run, check a strategy."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from backtest.errors import ConfigError, LevelbreakError, did_you_mean
 if TYPE_CHECKING:
     from backtest.model.config import RunConfig
 
-__all__ = ["check", "list_", "run", "show"]
+__all__ = ["check", "run"]
 
 
 @app.command(short_help="Run strategies and keep what came of it.")
@@ -55,14 +55,14 @@ def run(
 ) -> None:
     """Run strategies on a market, print what came of it, and write a folder for each run."""
     from backtest.plugins import strategy_names
-    from backtest.runner import run_many
+    from backtest.runner import run_each
 
     names = list(dict.fromkeys(strategy or strategy_names()))
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(market, venue, account, engine=engine, seed=seed, assume_funding=assume_funding)
     configs = configurations(names, assignments(set_ or []), base)
     with data_folder(folder), progress_bar(len(configs)) as advance:
-        outcomes = run_many(configs, advance)
+        outcomes = list(run_each(configs, advance))
     report(names, outcomes, results, json)
 
 
@@ -116,27 +116,30 @@ def parameter_names(strategy: str) -> set[str]:
 
 
 def report(names: Sequence[str], outcomes: Sequence[Any], results: Path | None, json: bool) -> None:
-    """Save and print what was run; exit with 1 where some of several strategies failed, with 2 where all did."""
-    from backtest.analysis import analyze
-    from backtest.catalogue import save_run
-    from backtest.plugins import describe_strategy
+    """Keep and print what was run; exit with 1 where some of several strategies failed, with 2 where all did."""
+    from backtest.cli.keeping import beside, keep_runs
 
     failures = {name: o for name, o in zip(names, outcomes, strict=True) if isinstance(o, LevelbreakError)}
     if len(failures) == len(names) and len({str(error) for error in failures.values()}) == 1:
         raise failures[names[0]]
-    done = [(name, o, analyze(o)) for name, o in zip(names, outcomes, strict=True) if name not in failures]
-    digests = {name: describe_strategy(name).source_sha256 for name, _, _ in done}
-    folders = [save_run(result, s.to_dict(), results, source=digests[name]) for name, result, s in done]
+    kept = keep_runs([(name, o) for name, o in zip(names, outcomes, strict=True) if name not in failures], results)
     sentences = {name: str(error) for name, error in failures.items()}
+    compared = beside(kept, results) if len(kept) > 1 else None
     if json:
         failed = [{"strategy": name, "error": sentence} for name, sentence in sentences.items()]
-        print_json({"runs": [saved_summary(folder) for folder in folders], "failed": failed})
+        page = {"html": str(compared.page)} if compared else {}
+        print_json({"runs": [saved_summary(one.folder) for one in kept], "failed": failed, **page})
+    elif compared:
+        from backtest.report.compare import print_runs_beside
+
+        print_runs_beside(compared.found, [k.folder for k in kept], terminal(), compared.page, sentences)
     else:
         from backtest.report import print_report
 
-        print_report([s for _, _, s in done], folders, terminal(), sentences)
+        luck = kept[0].assessment.luck if kept else None
+        print_report([k.summary for k in kept], [k.folder for k in kept], terminal(), sentences, luck)
     if failures:
-        raise typer.Exit(1 if done else 2)
+        raise typer.Exit(1 if kept else 2)
 
 
 def saved_summary(folder: Path) -> dict[str, Any]:
@@ -154,9 +157,16 @@ def progress_bar(runs: int) -> Any:
 # --- check -------------------------------------------------------------------------------------------------------
 
 
-@app.command(short_help="Check a strategy: no look-ahead, the rules of strategies, the same on both engines.")
+@app.command(short_help="Check a strategy, detectors or signals: no look-ahead, the rules, the same on both engines.")
 def check(
-    strategy: Annotated[str, typer.Argument(help="A strategy's name or path.", show_default=False)],
+    strategy: Annotated[
+        str,
+        typer.Argument(
+            help="A strategy's name, a file, a signal's name, or levels like 'fractal(k=3)'; without one, every "
+            "detector and signal.",
+            show_default=False,
+        ),
+    ] = "",
     conformance: Annotated[
         bool, typer.Option("--conformance", help="Only the rules that every strategy has to keep.")
     ] = False,
@@ -177,7 +187,7 @@ def check(
     folder: DataFolder = None,
     json: Json = False,
 ) -> None:
-    """Make every check of a strategy, or those named, and print what they came to; exit with 1 where one fails."""
+    """Check a strategy and the detectors and signals in its file, or every one that is shipped; exit with 1 where one fails."""
     from dataclasses import replace
 
     from backtest.checks import CHECKS, check_strategy
@@ -193,45 +203,3 @@ def check(
     print_json(found.to_dict()) if json else print_checks(found.to_dict(), terminal())
     if not found.passes:
         raise typer.Exit(1)
-
-
-@app.command("list")
-def list_(results: Results = None, json: Json = False) -> None:
-    """List the runs, the newest last."""
-    from backtest.catalogue import results_folder, scan_runs
-
-    runs, broken = scan_runs(results)
-    if json:
-        keys = ("id", "created", "strategy", "market", "grade")
-        rows = [
-            {"folder": str(r.path), **{k: getattr(r, k) for k in keys}, "metrics": r.summary.get("metrics")}
-            for r in runs
-        ]
-        print_json({"runs": rows, "broken": [{"folder": str(b.path), "problem": b.problem} for b in broken]})
-        return
-    from backtest.report import print_runs
-
-    print_runs(runs, broken, results_folder(results), terminal())
-
-
-@app.command()
-def show(
-    run: Annotated[str, typer.Argument(help='The run\'s id or its beginning, its folder, or "last".')],
-    results: Results = None,
-    json: Json = False,
-) -> None:
-    """Show one run again, from its folder."""
-    from backtest.analysis import Summary
-    from backtest.catalogue import load_run
-    from backtest.errors import ResultsError
-    from backtest.report import print_report
-
-    saved = load_run(run, results)
-    if json:
-        print_json(saved_summary(saved.path))
-        return
-    try:
-        summary = Summary.from_dict(saved.summary)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ResultsError(f"The summary.json of {saved.path.name} lacks {error}; run it again.") from error
-    print_report([summary], [saved.path], terminal())

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from backtest.market.crises import Crisis, load_crises
 from backtest.market.declare import Description, describe_market, market_names
 from backtest.market.load import load_market
 from backtest.market.read import Columns, read_columns, store_entry, store_folders
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Columns",
+    "Crisis",
     "Description",
     "describe_market",
     "fetch",
+    "load_crises",
     "load_market",
     "market_names",
     "read_columns",

@@ -185,3 +185,9 @@ class Result:
         import pandas as pd
 
         return pd.Series(self.equity, index=pd.to_datetime(self.time, utc=True), name="equity")
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the result."""
+        from backtest.model.notebook import result_html
+
+        return result_html(self)

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from backtest.analysis.summary import Summary
-from backtest.catalogue import BrokenRun, RunEntry
 from backtest.model.arrays import utc_text
 from backtest.report import words
-from backtest.report.columns import Column, fitted, packed
+from backtest.report.columns import Column, packed
 
-__all__ = ["print_report", "print_runs"]
+if TYPE_CHECKING:
+    from backtest.analysis.significance import Luck
+
+__all__ = ["print_report"]
 
 WIDEST_TEXT = 110
 SHOWN_FINDINGS = 5
@@ -27,20 +29,29 @@ def print_report(
     folders: Sequence[Path | None],
     console: Console,
     failures: Mapping[str, str] | None = None,
+    luck: "Luck | None" = None,
 ) -> None:
-    """Print one or several runs: what they ran on, figures, PnL by kind, assumptions, data, refused rows, folders."""
+    """Print one or several runs: what they ran on, figures, PnL by kind, luck, assumptions, data, refused rows, folders."""
+    from backtest.report.luck import print_luck  # it needs this module
+
     if summaries:
         print_headings(summaries, console)
         print_figures(summaries, console)
         print_pnl(summaries, console)
+        print_luck(luck, console)
         print_assumptions(summaries, console)
         print_data(summaries, console)
         print_rejections(summaries, console)
-        print_folders(summaries, folders, console)
+        print_folders(folders, console)
+    print_failures(failures or {}, console)
+
+
+def print_failures(failures: Mapping[str, str], console: Console) -> None:
+    """Print the strategies that were not run, and why."""
     if failures:
         title("Not run", console)
-        for name, sentence in failures.items():
-            bullet(Text.assemble((words.printable(name), "bold red"), f": {words.printable(sentence)}"), console)
+    for name, sentence in failures.items():
+        bullet(Text.assemble((words.printable(name), "bold red"), f": {words.printable(sentence)}"), console)
 
 
 def title(text: str, console: Console) -> None:
@@ -248,43 +259,11 @@ def nothing_words(s: Summary) -> str:
     return "" if s.trades else "no trade: nothing on this market met its rule; do its parameters suit these prices?"
 
 
-def print_folders(summaries: Sequence[Summary], folders: Sequence[Path | None], console: Console) -> None:
+def print_folders(folders: Sequence[Path | None], console: Console) -> None:
     """Print where the files are, each path on a line of its own, uncut, so that it can be copied."""
     paths = [path for path in folders if path is not None]
     if not paths:
         return
-    title("Files: config.toml, ledger, trades, equity and rejections.parquet, summary.json", console)
+    title("Folders: report.html to open in a browser, and what it was made of", console)
     for path in paths:
         console.print(Text(f"  {words.printable(path)}"), no_wrap=True, crop=False, soft_wrap=True)
-
-
-# --- lists ------------------------------------------------------------------------------------------------------
-
-
-def print_runs(runs: Sequence[RunEntry], broken: Sequence[BrokenRun], results: Path, console: Console) -> None:
-    """Print the runs, newest last, and name the folders that are none."""
-    if not runs:
-        line(f"There are no runs in {results} yet; make one with `backtest run`.", console)
-    else:
-        console.print(fitted(run_columns(runs), console))
-    for bad in broken:
-        line(Text(f"skipped {words.printable(bad.path)}: {words.printable(bad.problem)}", style="yellow"), console)
-
-
-def run_columns(runs: Sequence[RunEntry]) -> list[Column]:
-    figures = [run.summary.get("metrics", {}) for run in runs]
-
-    def of(name: str) -> list[float]:
-        return [math.nan if m.get(name) is None else float(m[name]) for m in figures]
-
-    return [
-        Column("run", [run.id for run in runs], ["bold"] * len(runs), left=True),
-        Column("made (UTC)", [run.created[:16].replace("T", " ") for run in runs], left=True, spare=True),
-        Column("strategy", [strategy_name(run.strategy) for run in runs], left=True),
-        Column("market", [run.market for run in runs], left=True),
-        Column("return", [words.percent(v, sign=True) for v in of("total_return")]),
-        Column("Sharpe", [words.ratio(v) for v in of("sharpe")]),
-        Column("max DD", [words.percent(v) for v in of("max_drawdown")], spare=True),
-        Column("trades", [words.count(v) for v in of("trades")], spare=True),
-        Column("grade", [run.grade for run in runs], left=True),
-    ]

@@ -16,7 +16,7 @@ from backtest.signals.dependence import (
     sample_tail,
 )
 from backtest.signals.series import current
-from backtest.signals.windows import span
+from backtest.signals.windows import real, span
 
 __all__ = ["beta", "delta_covar", "downside_beta", "downside_test", "lead_lag", "tail_dependence"]
 
@@ -145,5 +145,5 @@ def downside_test(
 
 
 def fraction(q: float) -> None:
-    if not 0 < q < 1:
+    if not 0 < real(q) < 1:
         raise ConfigError(f"`q` must be a fraction between 0 and 1, got {q!r}.")

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from backtest.errors import MarketError
+from backtest.errors import ConfigError, MarketError
 from backtest.model.arrays import HOUR, Float
 from backtest.model.market import Market
-from backtest.signals.windows import robust_z, span, window_sum
+from backtest.signals.windows import real, robust_z, span, window_sum
 
 __all__ = ["annualised", "funding_annualised", "funding_cumulative", "funding_sum", "funding_z"]
 
@@ -28,8 +28,10 @@ def funding_cumulative(market: Market, symbol: str, days: float = 7.0, longest_g
 
     The sum of the rates stamped in (close - days, close], at any interval and across changes of it. NaN until the
     stamps reach back over the whole window, and while the window holds a hole longer than `longest_gap` (ns).
-    A symbol without funding is a MarketError; days of 0 or less are a ConfigError.
+    A symbol without funding is a MarketError; days or a longest gap of 0 or less are a ConfigError.
     """
+    if not real(longest_gap) > 0:
+        raise ConfigError(f"`longest_gap` must be a number of ns above 0, got {longest_gap!r}.")
     market_funding, j, length = market.funding, market.position(symbol), span("days", days)
     if symbol in market_funding.none:
         raise MarketError(
@@ -52,6 +54,8 @@ def announced(market: Market, symbol: str) -> bool:
 
 def funding_sum(market: Market, symbol: str, hours: float = 24.0, longest_gap: int = LONGEST_GAP) -> Float:
     """Return (n,) the funding of the last 24 hours, fraction of the notional; NaN and errors as `funding_cumulative`."""
+    if not real(hours) > 0:
+        raise ConfigError(f"`hours` must be a number above 0, got {hours!r}.")
     return funding_cumulative(market, symbol, hours / 24, longest_gap)
 
 

@@ -10,7 +10,7 @@ from backtest.errors import ConfigError
 from backtest.model.arrays import BoolArray, Float
 from backtest.model.market import Market
 from backtest.signals.series import current, own_feed
-from backtest.signals.windows import still_known
+from backtest.signals.windows import real, still_known
 
 __all__ = ["Holding", "holders_unrealised", "unrealised_from_realised_price"]
 
@@ -31,9 +31,9 @@ class Holding:
     known_from: str | int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.coins < np.inf:
+        if not 0 <= real(self.coins) < np.inf:
             raise ConfigError(f"The coins of {self.holder} must be a number from 0, got {self.coins!r}.")
-        if not 0 < self.average_cost < np.inf:
+        if not 0 < real(self.average_cost) < np.inf:
             raise ConfigError(f"The average cost of {self.holder} must be a price above 0, got {self.average_cost!r}.")
         self.moment()
 
@@ -61,6 +61,9 @@ def holders_unrealised(market: Market, symbol: str, holdings: Sequence[Holding])
     """
     if not holdings:
         raise ConfigError("Holders' unrealised profit needs at least one `Holding`, got none.")
+    for row in holdings:
+        if not isinstance(row, Holding):
+            raise ConfigError(f"Holders' unrealised profit needs `Holding(...)` rows, got {row!r}.")
     price, known = current(market, symbol), market.known_at
     coins, cost, seen = np.zeros(len(market)), np.zeros(len(market)), np.zeros(len(market), np.bool_)
     for name in sorted({h.holder for h in holdings}):
@@ -78,7 +81,7 @@ def unrealised_from_realised_price(market: Market, symbol: str, coins: float = 1
 
     NaN where either is unknown or stale; a missing feed is a MarketError, coins of 0 or less are a ConfigError.
     """
-    if not 0 < coins < np.inf:
+    if not 0 < real(coins) < np.inf:
         raise ConfigError(f"`coins` must be a number above 0, got {coins!r}.")
     paid = still_known(own_feed(market, symbol, "realised_price", "Unrealised profit"), market.known_at)
     return coins * (current(market, symbol) - paid)

@@ -8,7 +8,7 @@ from backtest.errors import ConfigError
 from backtest.model.arrays import DAY, Float, frozen_array
 from backtest.model.market import Feed, Market
 from backtest.signals.series import choice, flag, some_feed
-from backtest.signals.windows import still_known
+from backtest.signals.windows import real, still_known
 
 __all__ = ["RISKS", "RiskOff", "mean_of_last", "risk_off"]
 
@@ -49,6 +49,8 @@ def risk_off(market: Market, components: tuple[str, ...] = RISKS, sessions: int 
         raise ConfigError(f"`components` must name some of {', '.join(RISKS)}, each once, got {components!r}.")
     if isinstance(sessions, bool) or not isinstance(sessions, (int, np.integer)) or sessions < 2:
         raise ConfigError(f"`sessions` must be a whole number from 2, got {sessions!r}.")
+    if not np.isfinite(real(fear)):
+        raise ConfigError(f"`fear` must be a number, got {fear!r}.")
     found = {name: sign(market, name, int(sessions), fear) for name in names}
     return RiskOff(np.mean(np.vstack(list(found.values())), axis=0), found)
 

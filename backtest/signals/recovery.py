@@ -12,7 +12,7 @@ from backtest.signals.funding import funding_z
 from backtest.signals.liquidations import liquidation_z
 from backtest.signals.open_interest import open_interest_z
 from backtest.signals.series import choice, current, flag, some_feed
-from backtest.signals.windows import span, still_known
+from backtest.signals.windows import real, span, still_known
 
 __all__ = ["RECOVERY", "Recovery", "lowest_since", "price_over_low_vwap", "recovery", "turned_up"]
 
@@ -64,6 +64,9 @@ def recovery(
         choice("components", name, RECOVERY)
     if not names or len(set(names)) != len(names):
         raise ConfigError(f"`components` must name some of {', '.join(RECOVERY)}, each once, got {components!r}.")
+    if not np.isfinite(real(rise)):
+        raise ConfigError(f"`rise` must be a number of points, got {rise!r}.")
+    span("within", within)
     found = {name: component(market, symbol, name, days, within, rise, window) for name in names}
     return Recovery(np.mean(np.vstack(list(found.values())), axis=0), found)
 

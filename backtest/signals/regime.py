@@ -8,7 +8,7 @@ from backtest.model.market import Feed, Market
 from backtest.signals.liquidations import liquidation_intensity, liquidation_z
 from backtest.signals.open_interest import open_interest_change, open_interest_z
 from backtest.signals.series import current, every, flag, some
-from backtest.signals.windows import past_median, span, still_known, window_sum
+from backtest.signals.windows import past_median, real, span, still_known, window_sum
 
 __all__ = ["deleveraging", "hysteresis", "realised_volatility"]
 
@@ -32,7 +32,7 @@ def deleveraging(
     A missing feed (open interest, liquidations) is a MarketError, thresholds of 0 or less are a ConfigError.
     """
     for name, value in (("fall", fall), ("z_interest", z_interest), ("z_liquidations", z_liquidations)):
-        if not value > 0 or (name == "fall" and value >= 1):
+        if not real(value) > 0 or (name == "fall" and value >= 1):
             raise ConfigError(f"`{name}` must be above 0{' and below 1' if name == 'fall' else ''}, got {value!r}.")
     month, change_z = open_interest_change(market, symbol, 30.0), open_interest_z(market, symbol, 1.0, window=window)
     longs = liquidation_z(market, symbol, 1.0, "long", window)

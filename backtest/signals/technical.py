@@ -73,6 +73,10 @@ def technical(bars: Bars, name: str, **params: Any) -> Float | dict[str, Float]:
     >>> technical_names()["stoch"]
     ('stoch', 'stoch_signal')
     """
+    if not isinstance(bars, Bars):
+        raise ConfigError(
+            f"Indicators are computed on the bars of one symbol, `market['BTCUSDT']`, got {type(bars).__name__}."
+        )
     indicator, settings = asked(name, params)
     traded = np.isfinite(bars.close)
     columns = {column: np.asarray(getattr(bars, column)[traded]) for column in indicator.takes}

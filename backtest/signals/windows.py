@@ -8,7 +8,7 @@ from backtest.errors import ConfigError
 from backtest.model.arrays import DAY, BoolArray, Float, Int64
 from backtest.model.market import Feed
 
-__all__ = ["log_change", "median_and_mad", "past_median", "robust_z", "span", "still_known", "window_sum"]
+__all__ = ["log_change", "median_and_mad", "past_median", "real", "robust_z", "span", "still_known", "window_sum"]
 
 PATIENCE = 3
 """A series has a hole where two of its stamps are further apart than this many of its usual gaps [D]."""
@@ -17,14 +17,23 @@ NORMAL = 1.4826  # MAD of a normal distribution -> its standard deviation: 1 / P
 LONG = 50_000  # values from which compiling pays
 
 
+def real(value: object) -> float:
+    """Return a number as it is, and NaN for what is none (text, True, None): no comparison with NaN holds.
+
+    >>> real(2), real("2"), real(True)
+    (2.0, nan, nan)
+    """
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return float(value) if number else float("nan")  # type: ignore[arg-type]  # `number` says that it is one
+
+
 def span(name: str, days: float) -> int:
     """Return a number of days above 0 in ns; anything else is a ConfigError with the value.
 
     >>> span("days", 0.5)
     43200000000000
     """
-    number = isinstance(days, (int, float, np.integer, np.floating)) and not isinstance(days, bool)
-    if not number or not 0 < days < 100_000:
+    if not 0 < real(days) < 100_000:
         raise ConfigError(f"`{name}` must be a number of days above 0, got {days!r}.")
     return round(float(days) * DAY)
 
@@ -89,7 +98,7 @@ def window_sum(stamps: Int64, values: Float, at: Int64, length: int, longest_gap
     """
     there = np.isfinite(values)
     stamps, values = stamps[there], values[there]
-    distinct = np.unique(stamps)
+    distinct = stamps[np.append(stamps[1:] > stamps[:-1], True)] if stamps.size else stamps
     if distinct.size < 2:
         return np.full(np.shape(at), np.nan)
     total = np.concatenate(([0.0], np.cumsum(values)))
@@ -135,7 +144,7 @@ def past_median(values: Float, time: Int64, days: float = 90.0, share: float = 0
 
 def median_and_mad(values: Float, time: Int64, days: float = 90.0, share: float = 0.5) -> tuple[Float, Float]:
     """Return (n,) each the median and the MAD of the known values in [time - days, time); NaN as in `robust_z`."""
-    if not 0 < share <= 1:
+    if not 0 < real(share) <= 1:
         raise ConfigError(f"`share` must be a fraction above 0 and at most 1, got {share!r}.")
     known = np.flatnonzero(np.isfinite(values))
     if known.size == 0:

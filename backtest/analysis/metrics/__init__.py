@@ -1,0 +1,95 @@
+"""The figures of a run: pure functions, arrays in, floats out.
+
+The laws that hold for all of them: fractions, never percent; undefined is NaN, and no small number is ever added to a
+denominator; returns start from the initial cash, so that the entry fee of the first bar counts; a year has 365 days,
+and the periods of a year follow from the data's interval; the risk-free rate is 0.
+"""
+
+from backtest.analysis.metrics.drawdown import (
+    Drawdowns,
+    calmar,
+    dollar_drawdowns,
+    drawdowns,
+    longest_under_water,
+    martin,
+    max_drawdown,
+    time_under_water,
+    ulcer,
+    underwater,
+)
+from backtest.analysis.metrics.growth import (
+    YEAR,
+    cagr,
+    daily_returns,
+    growth,
+    monthly_returns,
+    periods_a_year,
+    returns,
+    total_return,
+)
+from backtest.analysis.metrics.held import exposure, mean_holding, traded_notional, turnover
+from backtest.analysis.metrics.risk import (
+    ROUNDING,
+    autocorrelations,
+    conditional_value_at_risk,
+    downside_deviation,
+    omega,
+    ratio,
+    sharpe,
+    sharpe_lo,
+    sortino,
+    value_at_risk,
+    volatility,
+)
+from backtest.analysis.metrics.trades import (
+    average_loss,
+    average_win,
+    excursions,
+    expectancy,
+    payoff,
+    profit_factor,
+    win_rate,
+)
+
+__all__ = [
+    "ROUNDING",
+    "YEAR",
+    "Drawdowns",
+    "autocorrelations",
+    "average_loss",
+    "average_win",
+    "cagr",
+    "calmar",
+    "conditional_value_at_risk",
+    "daily_returns",
+    "dollar_drawdowns",
+    "downside_deviation",
+    "drawdowns",
+    "excursions",
+    "expectancy",
+    "exposure",
+    "growth",
+    "longest_under_water",
+    "martin",
+    "max_drawdown",
+    "mean_holding",
+    "monthly_returns",
+    "omega",
+    "payoff",
+    "periods_a_year",
+    "profit_factor",
+    "ratio",
+    "returns",
+    "sharpe",
+    "sharpe_lo",
+    "sortino",
+    "time_under_water",
+    "total_return",
+    "traded_notional",
+    "turnover",
+    "ulcer",
+    "underwater",
+    "value_at_risk",
+    "volatility",
+    "win_rate",
+]

@@ -1,0 +1,116 @@
+"""Several strategies against one benchmark: whether the best of them is better than luck makes the best of so many."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backtest.analysis.significance.resample import block_length
+
+__all__ = ["Superior", "superior_ability"]
+
+Float = NDArray[np.float64]
+PASSING = 0.05
+
+
+@dataclass(frozen=True)
+class Superior:
+    """What Hansen's test of superior predictive ability says of some strategies and a benchmark.
+
+    p: probability that the best of equally good strategies leads as much or more (Hansen's consistent one), between
+    p_lower and p_upper; best: index of the strategy with the largest lead in units of its error, -1 where none differs
+    from the benchmark; lead: its mean daily return above the benchmark's; block: days; NaN where none differs.
+    """
+
+    p: float
+    p_lower: float
+    p_upper: float
+    best: int
+    lead: float
+    strategies: int
+    days: int
+    block: int
+    replicates: int
+
+    def sentence(self, names: tuple[str, ...], benchmark: str) -> str:
+        """Return the verdict in words; `benchmark` as in "flat" or "buy-and-hold".
+
+        >>> Superior(0.3, 0.2, 0.4, 1, 0.001, 2, 500, 3, 1000).sentence(("a", "b"), "flat")
+        'None of 2 strategies is distinguishable from flat: b leads, and the best of 2 does so by luck with a probability of 30%.'
+        """
+        if self.best < 0:
+            return f"No strategy differs from {benchmark} on these {self.days} days."
+        if self.lead <= 0:
+            return f"None of {self.strategies} strategies earned more than {benchmark} in {self.days} days."
+        chance = f"{self.p:.1%}" if self.p < 0.1 else f"{self.p:.0%}"
+        chance = chance if self.p > 0 else f"less than {1 / self.replicates:.1%}"
+        name, luck = names[self.best], f"the best of {self.strategies} does so by luck with a probability of {chance}"
+        if self.p < PASSING:
+            return f"{name} is better than {benchmark}: {luck}."
+        return f"None of {self.strategies} strategies is distinguishable from {benchmark}: {name} leads, and {luck}."
+
+
+def superior_ability(
+    returns: ArrayLike,
+    benchmark: ArrayLike | None = None,
+    *,
+    replicates: int = 1000,
+    seed: int = 0,
+    block: int | None = None,
+) -> Superior:
+    """Return how likely luck alone makes the best of k strategies lead the benchmark as it does.
+
+    returns: (n, k) daily fractions, a column a strategy; benchmark: (n,) of the same days, None for flat (0 every day);
+    block: mean length in days, the longest `block_length` of the leads unless given. Two things that `arch` leaves out are
+    as Hansen has them: every lead is divided by its long-run deviation, as otherwise the wildest strategy would decide,
+    and p is 1 where none leads. Sources: Hansen, A Test for Superior Predictive Ability, Journal of Business & Economic
+    Statistics 23 (2005); Politis & Romano (1994).
+    """
+    import arch.bootstrap
+
+    columns = np.asarray(returns, dtype=np.float64)
+    columns = columns[:, None] if columns.ndim == 1 else columns
+    n, k = columns.shape
+    leads = columns if benchmark is None else columns - np.asarray(benchmark, dtype=np.float64)[:, None]
+    differs = np.flatnonzero(np.ptp(leads, axis=0) > 0) if n else np.empty(0, dtype=np.int64)
+    nan = float("nan")
+    if not differs.size or n < 3 or not np.isfinite(leads).all():
+        return Superior(nan, nan, nan, -1, nan, k, n, 0, replicates)
+    leads = leads[:, differs]
+    length = block or longest_block(leads)
+    units = leads / long_run_deviation(leads, length)
+    best = int(np.argmax(units.mean(axis=0)))
+    about = int(differs[best]), float(leads[:, best].mean()), k, n, length, replicates
+    if about[1] <= 0:
+        return Superior(1.0, 1.0, 1.0, *about)
+    test = arch.bootstrap.SPA(np.zeros(n), -units, block_size=length, reps=replicates, seed=seed)
+    test.compute()
+    low, middle, high = (float(test.pvalues[name]) for name in ("lower", "consistent", "upper"))
+    return Superior(middle, low, high, *about)
+
+
+def longest_block(leads: Float) -> int:
+    """Return the longest of the columns' block lengths, in whole periods, at least 1."""
+    return int(np.ceil(np.nanmax([1.0, *(block_length(column) for column in leads.T)])))
+
+
+def long_run_deviation(values: Float, block: int) -> Float:
+    """Return sqrt(gamma_0 + 2 sum_i k_i gamma_i) of each column, with the weights of the stationary bootstrap.
+
+    k_i = (1 - i/n) (1 - 1/b)^i + (i/n) (1 - 1/b)^(n-i), b the mean length of a block: what n times the variance of a
+    replicate's mean is. Source: Politis & Romano (1994), lemma 1.
+
+    >>> long_run_deviation(np.array([[1.0], [-1.0], [1.0], [-1.0]]), 1).tolist()   # blocks of one day: the deviation
+    [1.0]
+    """
+    n = values.shape[0]
+    deviations = values - values.mean(axis=0)
+    spectrum = np.abs(np.fft.rfft(deviations, 2 * n, axis=0)) ** 2
+    covariances = np.fft.irfft(spectrum, 2 * n, axis=0)[:n] / n
+    i = np.arange(1, n)
+    keep = 1.0 - 1.0 / block
+    weights = (1.0 - i / n) * keep**i + (i / n) * keep ** (n - i)
+    variance = covariances[0] + 2.0 * weights @ covariances[1:]
+    # Rounding of a spectrum may leave nothing of a column that all but repeats itself.
+    result: Float = np.sqrt(np.where(variance > 0, variance, covariances[0]))
+    return result
