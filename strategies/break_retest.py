@@ -52,9 +52,9 @@ class BreakRetest:
             within=self.max_wait,
             volume=self.volume,
         )
-        # The first bar below the level has the fall itself in its high, so the test is what came after it.
-        spans = zip(failed.first_bar.tolist(), failed.bar.tolist(), strict=True)
-        tested = np.array([np.nanmax(bars.high[first + 1 : bar + 1]) for first, bar in spans])
+        # The bar that breaks the level has the fall itself in its high, so the test is what came after it.
+        spans = zip(failed.broke_bar.tolist(), failed.bar.tolist(), strict=True)
+        tested = np.array([np.nanmax(bars.high[broke + 1 : bar + 1]) for broke, bar in spans])
         return Plan.short(
             self.symbol,
             failed.bar,

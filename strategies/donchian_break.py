@@ -21,6 +21,10 @@ class DonchianBreak:
     stop_fraction: float = 0.03  # loss at which to leave inside a bar, fraction of the entry
     target_fraction: float = 0.06  # gain at which to leave, fraction of the entry
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.buffer < 1:
+            raise ValueError(f"buffer must be a fraction from 0 to below 1, not percent, got {self.buffer}")
+
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
         support = donchian(bars, self.lookback)

@@ -15,9 +15,10 @@ from backtest.levels import Levels, bounces, named_levels
 class SupportBounce:
     symbol: str = "BTCUSDT"  # what to trade
     levels: tuple[float, ...] = (75_000.0, 70_000.0)  # support prices, quote units
-    zone: float = 0.002  # how near a low must come to touch, fraction of the level
-    margin: float = 0.008  # how far above a close must be to have held, fraction of the level
+    zone: float = 0.15  # how near a bar must come to touch, ATRs of 14 bars
+    leave: float = 1.0  # how far above a close must be to have held, ATRs
     buffer: float = 0.003  # how far below a close means broken, fraction of the level
+    buffer_atr: float = 0.25  # least buffer in ATRs, where that is wider
     target_fraction: float = 0.03  # gain at which to leave, fraction of the entry
     leverage: float = 1.0  # exposure, multiples of equity
     kinds: str | None = None  # further levels by kind, like "round | fractal(k=5)"
@@ -34,13 +35,19 @@ class SupportBounce:
 
     def plan(self, market: Market) -> Plan:
         bars = market[self.symbol]
-        held = bounces(bars, self.watched(market), zone=self.zone, margin=self.margin, buffer=self.buffer)
-        broken = held.level * (1 - self.buffer)
+        held = bounces(
+            bars,
+            self.watched(market),
+            zone=self.zone,
+            leave=self.leave,
+            buffer=self.buffer,
+            buffer_atr=self.buffer_atr,
+        )
         return Plan.long(
             self.symbol,
             at=held.bar,
             exposure=self.leverage,
-            close_stop=broken,
+            close_stop=held.level - held.delta,
             target_fraction=self.target_fraction,
             max_bars=self.max_bars,
         )

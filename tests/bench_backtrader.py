@@ -96,7 +96,7 @@ else:
             execute(market, plan, venue)
         def work():
             result = execute(market, plan, venue)
-            return len(result.trades), float(result.equity[-1])
+            return len(result.trades_table), float(result.equity_values[-1])
 best = float("inf")
 for _ in range(200 if mode == "fast" else 1):
     start = time.perf_counter()

@@ -159,7 +159,7 @@ def rounds_of(bars: int, lookback: int, prices: dict[str, np.ndarray], peer: Pee
             for metrics in ("figures", "stats"):
                 found[metrics].append(min(peer.seconds(bars, metrics) for _ in range(2)))
     print(f"\n{bars:,} bars, lookback {lookback}: {len(plan):,} rows, {summary.trades:,} trades,", end=" ")
-    print(f"{len(result.ledger):,} ledger rows, {summary.exposure:.0%} of the bars in a position")
+    print(f"{len(result.ledger_table):,} ledger rows, {summary.exposure:.0%} of the bars in a position")
     for name, values in found.items():
         if values:
             middle, fastest = statistics.median(values), min(values)

@@ -23,7 +23,7 @@ MEMO = "slippage"
 def as_oracle(result: Result) -> OracleResult:
     """Return an engine's result in the form of the reference simulator's."""
     names = result.symbols
-    t, book, refused = result.trades, result.ledger, result.rejections
+    t, book, refused = result.trades_table, result.ledger_table, result.rejections_table
     trades = [
         {
             "trade": int(t.trade[k]),
@@ -65,7 +65,7 @@ def as_oracle(result: Result) -> OracleResult:
         }
         for k in range(len(refused))
     ]
-    equity = [float(e) for e in result.equity]
+    equity = [float(e) for e in result.equity_values]
     return OracleResult(equity, float(result.final_wallet), trades, ledger, rejections, dict(result.assumptions))
 
 

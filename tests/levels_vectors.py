@@ -3,7 +3,7 @@
 import numpy as np
 from bars_made import bars_from
 
-from backtest.analysis.study.martingale import next_level_probability
+from backtest.analysis.event_study.martingale import next_level_probability
 from backtest.levels import (
     anchored_vwap,
     donchian,

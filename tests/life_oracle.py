@@ -35,21 +35,24 @@ class Watch:
             self.tell(bar, "retired")
 
     def start_anew(self, left):
-        self.left, self.touch, self.waiting = left, None, False
+        self.left, self.waiting = left, False
 
     def meet(self, bar, price, far):
         self.was_support = price >= self.level
         self.start_anew(abs(price - self.level) > far)
         self.tell(bar, "active" if self.was_support else "broken")
 
-    def comes_into_zone(self, bar, low, high, zone):
+    def comes_into_zone(self, bar, low, high, zone, from_below=False):
+        """Whether it is a touch; a retest from below waits for its rejection even where it comes too soon for one."""
         if low > self.level + zone or high < self.level - zone:
             return False
+        came, self.left = self.left, False
         late = self.touch is None or bar - self.touch >= self.rules.quiet_bars
-        new, self.left = self.left and late, False
-        if new:
-            self.touch, self.waiting = bar, True
-        return new
+        if came and late:
+            self.touch = bar
+        if came and (late or from_below):
+            self.waiting = True
+        return came and late
 
     def comes_back(self, bar, left):
         if self.was_support:
@@ -91,7 +94,7 @@ class Watch:
     def from_below(self, bar, low, high, price, zone, delta, far, gone):
         if price > self.level + delta or (not self.was_support and price >= self.level):
             return self.comes_back(bar, price > self.level + far)
-        self.comes_into_zone(bar, low, high, zone)
+        self.comes_into_zone(bar, low, high, zone, from_below=True)
         if self.waiting and price < self.level - gone:
             self.waiting = False
             if self.state == "broken":

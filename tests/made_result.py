@@ -8,7 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from backtest.model import Instrument, Ledger, Passport, Rejections, Result, RunConfig, Series, TierTable, Trades, Venue
+from backtest.model import (
+    Funding,
+    Instrument,
+    Ledger,
+    Market,
+    Passport,
+    Rejections,
+    Result,
+    RunConfig,
+    Series,
+    TierTable,
+    Trades,
+    Venue,
+)
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS, NO_TIME, REJECTION_REASONS
 
 HOUR = 3_600_000_000_000
@@ -75,19 +88,28 @@ def make_rejections():
     )
 
 
+def make_market(name="made"):
+    """The prices of the made result: closes of BTC 100, 100, 95, 90, 90, of ETH 10, 10, 10, 10, 9, without wicks."""
+    close = np.array([[100.0, 100.0, 95.0, 90.0, 90.0], [10.0, 10.0, 10.0, 10.0, 9.0]]).T
+    opened = np.vstack((close[:1], close[:-1]))
+    high, low, volume = np.maximum(opened, close), np.minimum(opened, close), np.ones(close.shape)
+    none = Funding.empty(none=frozenset(SYMBOLS))
+    return Market(bars(0, 1, 2, 3, 4), HOUR, SYMBOLS, opened, high, low, close, volume, none, Passport(()), name=name)
+
+
 def make_result(strategy="support_break", market="made", origin="simulated", **changes):
     series = Series("BTCUSDT.bars", origin, "made by hand", START, START + 5 * HOUR, 5, 0, "00", ("2 bars look odd",))
     result = Result(
         time=bars(0, 1, 2, 3, 4),
         interval=HOUR,
-        equity=np.array([1000.0, 999.9, 1010.2, 1020.085, 1015.085]),
+        equity_values=np.array([1000.0, 999.9, 1010.2, 1020.085, 1015.085]),
         final_wallet=1020.085,
         position_bar=np.array([1, 3, 3], dtype=np.int64),
         position_symbol=np.array([0, 0, 1], dtype=np.int32),
         position_quantity=np.array([-2.0, 0.0, 5.0]),
-        trades=make_trades(),
-        ledger=make_ledger(),
-        rejections=make_rejections(),
+        trades_table=make_trades(),
+        ledger_table=make_ledger(),
+        rejections_table=make_rejections(),
         venue=make_venue(),
         passport=Passport((series,)),
         symbols=SYMBOLS,

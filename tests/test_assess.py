@@ -194,7 +194,7 @@ def test_ruin_on_the_first_bar_is_said_so():
     _, result = ruined()
     found = assess(result, luck=False)
     m = found.metrics
-    assert result.equity.tolist() == [0.0, 0.0, 0.0]
+    assert result.equity_values.tolist() == [0.0, 0.0, 0.0]
     assert (m["total_return"], m["cagr"], m["max_drawdown"], m["liquidations"]) == (-1.0, -1.0, -1.0, 1.0)
     assert (found.drawdowns[0].depth, found.drawdowns[0].recovery, found.drawdowns[0].bars) == (-1.0, None, 3)
     assert found.months == [(2026, 2, -1.0)]
@@ -226,8 +226,8 @@ def test_a_symbol_that_never_traded_is_in_no_split():
 def test_no_bars_at_all():
     none = np.empty(0, np.int64)
     result = make_result(
-        time=none, equity=np.empty(0), final_wallet=1000.0, position_bar=none, position_symbol=none,
-        position_quantity=none, trades=make_trades_of_none(), ledger=replace(make_result().ledger, **no_rows()),
+        time=none, equity_values=np.empty(0), final_wallet=1000.0, position_bar=none, position_symbol=none,
+        position_quantity=none, trades_table=make_trades_of_none(), ledger_table=replace(make_result().ledger_table, **no_rows()),
     )  # fmt: skip
     found = assess(result, luck=False)
     assert (found.months, found.drawdowns, found.metrics["days"]) == ([], [], 0.0)
@@ -236,7 +236,7 @@ def test_no_bars_at_all():
 
 
 def no_rows():
-    ledger = make_result().ledger
+    ledger = make_result().ledger_table
     return {
         name: getattr(ledger, name)[:0] for name in ("time", "symbol", "trade", "kind", "amount", "position", "price")
     }
@@ -300,7 +300,7 @@ def million():
 
 def test_a_million_bars_are_assessed_in_less_than_a_second():
     market, result = million()
-    assert (len(result), len(result.trades)) == (1_000_000, 5000)
+    assert (len(result), len(result.trades_table)) == (1_000_000, 5000)
     fastest = math.inf
     for _ in range(3):
         before = time.perf_counter()
@@ -308,7 +308,7 @@ def test_a_million_bars_are_assessed_in_less_than_a_second():
         fastest = min(fastest, time.perf_counter() - before)
     assert fastest < 1.0  # about 0.25 on an idle machine
     assert set(found.attribution.by_regime) >= {"leveraged", "deleveraging", "unknown"}
-    assert EXIT_REASONS[int(result.trades.reason[0])] == "max_bars"
+    assert EXIT_REASONS[int(result.trades_table.reason[0])] == "max_bars"
 
 
 def test_every_split_is_there_for_a_market_with_feeds():

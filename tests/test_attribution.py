@@ -52,8 +52,8 @@ def test_by_month_a_bar_belongs_to_the_month_in_which_it_closes():
     shift = 3 * HOUR
     result = make_result(
         time=bars(0, 1, 2, 3, 4) - shift,
-        ledger=replace(make_ledger(), time=make_ledger().time - shift),
-        trades=replace(make_trades(), exit_time=np.array([START, NO_TIME])),
+        ledger_table=replace(make_ledger(), time=make_ledger().time - shift),
+        trades_table=replace(make_trades(), exit_time=np.array([START, NO_TIME])),
     )
     found = attribute(result).by_month
     assert list(found) == ["2025-12", "2026-01"]
@@ -82,7 +82,7 @@ def test_the_shipped_crises_are_such_windows():
     february = next(c for c in load_crises() if c.name == "break-2026-02")
     time = february.start + HOUR * np.arange(5)
     moved = replace(make_ledger(), time=time[[1, 1, 2, 3, 3, 3]])
-    found = attribute(make_result(time=time, ledger=moved), crises=load_crises())
+    found = attribute(make_result(time=time, ledger_table=moved), crises=load_crises())
     assert list(found.by_crisis) == ["break-2026-02"]
     assert found.by_crisis["break-2026-02"] == pytest.approx(found.total)
 
@@ -123,13 +123,13 @@ def test_open_trades_share_what_the_marks_add():
         **{c: getattr(ledger, c)[kept] for c in ("time", "symbol", "trade", "kind", "amount", "position", "price")},
     )
     result = make_result(
-        trades=trades,
-        ledger=ledger,
+        trades_table=trades,
+        ledger_table=ledger,
         position_bar=np.array([1, 3]),
         position_symbol=np.array([0, 1]),
         position_quantity=np.array([-2.0, 5.0]),
         final_wallet=1000.085,
-        equity=np.array([1000.0, 999.9, 1010.2, 1020.085, 1018.085]),
+        equity_values=np.array([1000.0, 999.9, 1010.2, 1020.085, 1018.085]),
     )
     found = attribute(result).by_trade  # 20 - 5 + 3; notionals 180 and 45
     assert found["1"]["price"] == pytest.approx(20.0 + 3 * 180 / 225 + 0.04)
@@ -146,7 +146,7 @@ def test_an_open_trade_is_marked_at_the_mark():
 def test_what_belongs_to_no_trade_is_outside():
     ledger = make_ledger()
     of_nobody = replace(ledger, trade=np.array([1, 1, 99, 1, 1, 2]))  # the funding of a trade that is not listed
-    found = attribute(make_result(ledger=of_nobody))
+    found = attribute(make_result(ledger_table=of_nobody))
     assert found.by_trade["outside"] == parts(funding=0.3)
     assert found.by_symbol["outside"] == found.by_side["outside"] == parts(funding=0.3)
 
@@ -169,13 +169,13 @@ def test_a_run_without_a_bar():
     none = np.empty(0, np.int64)
     result = make_result(
         time=none,
-        equity=np.empty(0),
+        equity_values=np.empty(0),
         final_wallet=1000.0,
         position_bar=none,
         position_symbol=none,
         position_quantity=none,
-        trades=replace(make_trades(), **{c: getattr(make_trades(), c)[:0] for c in COLUMNS}),
-        ledger=replace(make_ledger(), **{c: getattr(make_ledger(), c)[:0] for c in LEDGER}),
+        trades_table=replace(make_trades(), **{c: getattr(make_trades(), c)[:0] for c in COLUMNS}),
+        ledger_table=replace(make_ledger(), **{c: getattr(make_ledger(), c)[:0] for c in LEDGER}),
     )
     found = attribute(result, crises=[Stretch("any", 0, 1)])
     assert found.total == parts()
@@ -208,15 +208,17 @@ def assert_adds_up(case, engine="fast"):
     time, n = result.time, len(result)
     stretches = [Stretch("a", int(time[n // 4]), int(time[n // 2])), Stretch("b", int(time[n // 3]), int(time[-1]))]
     found = attribute(result, market, crises=stretches)
-    near = 1e-9 * (venue.cash + float(np.abs(result.ledger.amount).sum()))
-    assert found.change == float(result.equity[-1]) - venue.cash
+    near = 1e-9 * (venue.cash + float(np.abs(result.ledger_table.amount).sum()))
+    assert found.change == float(result.equity_values[-1]) - venue.cash
     assert sum(found.total.values()) == pytest.approx(found.change, abs=near)
     for name in SPLITS:
         split = getattr(found, name)
         for part in PARTS:
             assert sum(row[part] for row in split.values()) == pytest.approx(found.total[part], abs=near), (name, part)
         assert name == "by_crisis" or "outside" not in split
-    for trade, pnl, out in zip(result.trades.trade, result.trades.pnl, result.trades.reason, strict=True):
+    for trade, pnl, out in zip(
+        result.trades_table.trade, result.trades_table.pnl, result.trades_table.reason, strict=True
+    ):
         if out != EXIT_REASONS.index("open"):
             insured = found.by_trade[str(trade)]["insurance"]
             whole = sum(found.by_trade[str(trade)].values())

@@ -64,20 +64,22 @@ def finish(cerebro, analyzers, observers=()):
 
 def booked(result, *kinds):
     """What the ledger says of each closed trade, by id."""
-    closed = result.trades.trade[result.trades.reason != EXIT_REASONS.index("open")]
-    mine = np.isin(result.ledger.kind, [LEDGER_KINDS.index(kind) for kind in kinds])
-    sums = np.bincount(result.ledger.trade[mine], result.ledger.amount[mine], minlength=len(result.trades) + 1)
+    closed = result.trades_table.trade[result.trades_table.reason != EXIT_REASONS.index("open")]
+    mine = np.isin(result.ledger_table.kind, [LEDGER_KINDS.index(kind) for kind in kinds])
+    sums = np.bincount(
+        result.ledger_table.trade[mine], result.ledger_table.amount[mine], minlength=len(result.trades_table) + 1
+    )
     return sums[closed]
 
 
 def series(result):
     """The equity by bar, after the cash that it started from."""
-    return np.concatenate(([result.venue.cash], result.equity))
+    return np.concatenate(([result.venue.cash], result.equity_values))
 
 
 def by_day(result):
     """The return of each UTC day, the first one from the cash."""
-    return metrics.returns(result.equity_series().groupby(lambda time: time.date()).last(), result.venue.cash)
+    return metrics.returns(result.equity.groupby(lambda time: time.date()).last(), result.venue.cash)
 
 
 def line(observer, name):
@@ -120,8 +122,8 @@ def test_trade_analyzer_counts_and_sums_the_trades():
 
 def test_funding_is_not_in_the_pnl_of_a_trade():
     (found, sqn), _, result = play(HAND, FEES, TRADED, ("TradeAnalyzer", {}), ("SQN", {}))
-    assert result.trades.pnl[:5].sum() == pytest.approx(found.pnl.net.total - 4.24)
-    assert result.trades.pnl[4] == pytest.approx(-6.834 - 4.24)
+    assert result.trades_table.pnl[:5].sum() == pytest.approx(found.pnl.net.total - 4.24)
+    assert result.trades_table.pnl[4] == pytest.approx(-6.834 - 4.24)
     nets = [19.58, 14.355, -20.82, -4.204, -6.834]
     assert (sqn.trades, sqn.sqn) == (5, pytest.approx(math.sqrt(5) * 0.4154 / statistics.pstdev(nets)))
 
@@ -130,7 +132,7 @@ def test_a_trade_that_funding_makes_a_loss_is_won_for_the_trade_analyzer():
     m = market([F] * 5, funding=[(1.5, 0.01)])
     (found,), _, result = play(m, venue(), {0: [(1.0,)], 2: [(-1.0,)]}, ("TradeAnalyzer", {}))
     assert (found.won.total, found.lost.total) == (1, 0)
-    assert result.trades.pnl.tolist() == [-1.0]
+    assert result.trades_table.pnl.tolist() == [-1.0]
     assert analyze(result).win_rate == 0.0
 
 
@@ -161,7 +163,7 @@ def test_the_fee_of_a_liquidation_is_in_the_net_pnl(mode):
     gross = booked(result, "trade_pnl", "liquidation_loss").sum()
     assert found.pnl.gross.total == pytest.approx(gross)
     assert found.pnl.net.total == pytest.approx(gross + booked(result, "fee", "liquidation_fee").sum())
-    assert found.pnl.net.total == pytest.approx(result.trades.pnl.sum())
+    assert found.pnl.net.total == pytest.approx(result.trades_table.pnl.sum())
 
 
 def test_a_trade_that_opens_and_closes_in_one_bar_is_no_transaction():
@@ -173,7 +175,7 @@ def test_a_trade_that_opens_and_closes_in_one_bar_is_no_transaction():
     cerebro = make_cerebro(market([F, (100, 101, 90, 98), flat(98)]), venue())
     cerebro.addstrategy(Bracket)
     (trades, fills), _, result = finish(cerebro, [("TradeAnalyzer", {}), ("Transactions", {})])
-    assert (trades.total.closed, trades.pnl.gross.total, len(result.trades)) == (1, -5.0, 1)
+    assert (trades.total.closed, trades.pnl.gross.total, len(result.trades_table)) == (1, -5.0, 1)
     assert not fills
 
 
@@ -230,7 +232,7 @@ def test_drawdown_is_ours_in_percent(run):
 
 def test_time_drawdown_of_a_longer_timeframe_sees_only_the_first_bar_of_each_period():
     (timed,), _, result = hours(("TimeDrawDown", DAILY))
-    seen = result.equity[::24]
+    seen = result.equity_values[::24]
     assert timed["maxdrawdown"] == pytest.approx(100 * (1 - seen / np.maximum.accumulate(seen)).max(), rel=1e-12)
     assert timed["maxdrawdown"] < -100 * analyze(result).max_drawdown
 
@@ -239,8 +241,8 @@ def test_time_returns_compound_to_the_equity():
     (daily, hourly), _, result = hours(("TimeReturn", DAILY), ("TimeReturn", HOURLY))
     assert list(daily) == list(pd.date_range("2023-11-15", periods=5, freq="D"))
     assert list(daily.values()) == pytest.approx(by_day(result), abs=1e-14)
-    assert math.prod(1 + r for r in daily.values()) == pytest.approx(result.equity[-1] / 1000.0, rel=1e-12)
-    assert list(hourly.values()) == pytest.approx(metrics.returns(result.equity, 1000.0), abs=1e-14)
+    assert math.prod(1 + r for r in daily.values()) == pytest.approx(result.equity_values[-1] / 1000.0, rel=1e-12)
+    assert list(hourly.values()) == pytest.approx(metrics.returns(result.equity_values, 1000.0), abs=1e-14)
 
 
 OURS = {"riskfreerate": 0.0, "annualize": True, "stddev_sample": True}
@@ -289,7 +291,7 @@ def test_the_sharpe_ratio_by_default_takes_whole_years():
     assert inside["sharperatio"] is None
     (two,), _, result = days(("SharpeRatio", {}))
     years = np.array(
-        [result.equity[46] / 1000.0 - 1, result.equity[-1] / result.equity[46] - 1]
+        [result.equity_values[46] / 1000.0 - 1, result.equity_values[-1] / result.equity_values[46] - 1]
     )  # 2023-12-31 is day 46
     assert two["sharperatio"] == pytest.approx((years.mean() - 0.01) / years.std(), rel=1e-12)
 
@@ -316,10 +318,10 @@ def test_returns_on_hourly_bars_are_not_annualised_without_tann():
 
 def test_annual_return_works_without_the_standard_observers():
     (found,), strategy, result = days(("AnnualReturn", {}))
-    assert line(strategy.stats.broker, "value").tolist() == result.equity.tolist()
+    assert line(strategy.stats.broker, "value").tolist() == result.equity_values.tolist()
     assert found == {
-        2023: pytest.approx(result.equity[46] / 1000.0 - 1, rel=1e-12),
-        2024: pytest.approx(result.equity[-1] / result.equity[46] - 1, rel=1e-12),
+        2023: pytest.approx(result.equity_values[46] / 1000.0 - 1, rel=1e-12),
+        2024: pytest.approx(result.equity_values[-1] / result.equity_values[46] - 1, rel=1e-12),
     }
 
 
@@ -336,7 +338,7 @@ def test_calmar_is_a_mean_logarithm_over_percent():
     """The period of 62 holds the cash, the 60 days and the end once more."""
     (found, monthly), _, result = days(("Calmar", {**DAILY, "period": 62}), ("Calmar", {}))
     summary = analyze(result)
-    expected = math.log(result.equity[-1] / 1000.0) / 62 / (100 * -summary.max_drawdown)
+    expected = math.log(result.equity_values[-1] / 1000.0) / 62 / (100 * -summary.max_drawdown)
     assert list(found.values())[-1] == pytest.approx(expected, rel=1e-9)
     assert abs(summary.calmar) > 1000 * abs(expected)
     assert all(math.isnan(value) for value in monthly.values())  # below 36 months
@@ -382,7 +384,7 @@ def pyfolio_of(strategy):
 def test_pyfolio_gets_returns_positions_transactions_and_leverage():
     _, strategy, result = hours(("PyFolio", {}))
     returns, positions, transactions, leverage = pyfolio_of(strategy)
-    opens = result.equity_series().index
+    opens = result.equity.index
     assert returns.to_numpy() == pytest.approx(by_day(result), abs=1e-14)
     assert list(returns.index) == list(opens[::24])
 
@@ -391,7 +393,7 @@ def test_pyfolio_gets_returns_positions_transactions_and_leverage():
     assert list(positions.columns) == ["A", "cash"]
     assert list(positions.index) == list(opens)
     assert positions["A"].to_numpy() == pytest.approx(notional, abs=1e-9)
-    assert positions["cash"].to_numpy() == pytest.approx(result.equity - np.abs(notional) / 10, abs=1e-9)
+    assert positions["cash"].to_numpy() == pytest.approx(result.equity_values - np.abs(notional) / 10, abs=1e-9)
 
     change = np.diff(np.concatenate(([0.0], held)))
     bars = np.flatnonzero(change)
@@ -406,7 +408,7 @@ def test_pyfolio_gets_returns_positions_transactions_and_leverage():
     assert len(bars) > 10
 
     assert list(leverage.index) == list(opens)
-    assert 10 * leverage.to_numpy() == pytest.approx(np.abs(notional) / result.equity, abs=1e-9)
+    assert 10 * leverage.to_numpy() == pytest.approx(np.abs(notional) / result.equity_values, abs=1e-9)
 
 
 def test_pyfolio_keeps_the_last_of_several_symbols_and_the_analyses_have_all():
@@ -414,7 +416,7 @@ def test_pyfolio_keeps_the_last_of_several_symbols_and_the_analyses_have_all():
     (found, values), strategy, result = play(PAIR, COSTS, orders, ("PyFolio", {}), ("PositionsValue", {"cash": True}))
     _, positions, transactions, leverage = pyfolio_of(strategy)
     notional = result.positions * PAIR.close
-    cash = result.equity - np.abs(notional).sum(axis=1) / 10
+    cash = result.equity_values - np.abs(notional).sum(axis=1) / 10
     assert list(positions.columns) == ["B", "cash"]
     assert positions["B"].to_numpy() == pytest.approx(notional[:, 1], abs=1e-9)
     assert set(transactions["symbol"]) == {"A", "B"}
@@ -422,7 +424,7 @@ def test_pyfolio_keeps_the_last_of_several_symbols_and_the_analyses_have_all():
     assert rows.pop("Datetime") == ["A", "B", "cash"]
     assert np.array(list(rows.values())) == pytest.approx(np.column_stack([notional, cash]), abs=1e-9)
     assert list(rows.values()) == list(values.values())
-    assert leverage.to_numpy() == pytest.approx((result.equity - cash) / result.equity, abs=1e-9)
+    assert leverage.to_numpy() == pytest.approx((result.equity_values - cash) / result.equity_values, abs=1e-9)
 
 
 def test_in_isolated_margin_the_cash_is_what_is_not_posted():
@@ -440,10 +442,10 @@ def test_in_isolated_margin_the_cash_is_what_is_not_posted():
 
 def test_cash_and_value_are_seen_by_bar():
     _, strategy, result = hours(observers=[("Broker", {}), ("Value", {}), ("Cash", {})])
-    free = result.equity - np.abs(result.positions[:, 0] * HOURS.close[:, 0]) / 10
+    free = result.equity_values - np.abs(result.positions[:, 0] * HOURS.close[:, 0]) / 10
     for name, field, expected in (
-        ("Broker", "value", result.equity),
-        ("Value", "value", result.equity),
+        ("Broker", "value", result.equity_values),
+        ("Value", "value", result.equity_values),
         ("Broker", "cash", free),
         ("Cash", "cash", free),
     ):
@@ -454,7 +456,9 @@ def test_returns_are_observed_beside_a_benchmark():
     data = HOURS.close[:, 0]
     _, strategy, result = hours(observers=[("TimeReturn", WHOLE), ("Benchmark", WHOLE), ("LogReturns", DAILY)])
     for name in ("TimeReturn", "Benchmark"):
-        assert line(observer_of(strategy, name), "timereturn") == pytest.approx(result.equity / 1000 - 1, abs=1e-12)
+        assert line(observer_of(strategy, name), "timereturn") == pytest.approx(
+            result.equity_values / 1000 - 1, abs=1e-12
+        )
     assert line(observer_of(strategy, "Benchmark"), "benchmark") == pytest.approx(data / data[0] - 1, abs=1e-12)
     # of the data, not of the account: from the last close of the day before
     assert line(observer_of(strategy, "LogReturns"), "logret1")[24:48] == pytest.approx(np.log(data[24:48] / data[23]))
@@ -480,7 +484,7 @@ def test_the_standard_observers_come_with_stdstats():
     columns = [F, F, F, flat(110)], [flat(50), flat(50), flat(50), flat(45)]
     _, strategy, result = play(market(*columns), venue(), orders, stdstats=True)
     assert [type(o).__name__ for o in strategy.observers] == ["Broker", "DataTrades"]
-    assert line(strategy.stats.broker, "value").tolist() == result.equity.tolist()
+    assert line(strategy.stats.broker, "value").tolist() == result.equity_values.tolist()
     assert [line(strategy.stats.datatrades, name)[3] for name in "AB"] == [20.0, 5.0]
 
 
@@ -494,7 +498,7 @@ def test_after_ruin_every_analyzer_still_answers():
     asked = [(name, DAILY if name in TIMED else {}) for name in ANALYZERS]
     _, strategy, result = play(m, v, {0: [(250.0,)]}, *asked, observers=[(name, {}) for name in OBSERVERS])
     found = strategy.analyzers
-    assert result.equity.tolist() == [1000.0, 1000.0] + [0.0] * 61
+    assert result.equity_values.tolist() == [1000.0, 1000.0] + [0.0] * 61
     assert strategy.broker.getvalue() == pytest.approx(0.0, abs=1e-20)
     assert list(found.timereturn.get_analysis().values()) == pytest.approx([-1.0, 0.0, 0.0])
     assert found.drawdown.get_analysis().max.drawdown == 100.0
@@ -511,7 +515,7 @@ def test_bars_of_a_halt_are_not_in_the_feed_and_so_in_no_return():
     halt = (math.nan,) * 4
     m = market([F, F, flat(102), halt, halt, flat(101), flat(104), flat(103)])
     (hourly, deepest), _, result = play(m, venue(), {0: [(5.0,)]}, ("TimeReturn", HOURLY), ("DrawDown", {}))
-    kept = metrics.returns(result.equity, 1000.0)[[0, 1, 2, 5, 6, 7]]
+    kept = metrics.returns(result.equity_values, 1000.0)[[0, 1, 2, 5, 6, 7]]
     assert list(hourly.values()) == pytest.approx(kept, abs=1e-14)
     assert -deepest.max.drawdown / 100 == pytest.approx(analyze(result).max_drawdown, rel=1e-12)
 
@@ -549,8 +553,8 @@ def test_on_the_shipped_market_the_trades_are_ours(crossed):
     assert (found.long.total, found.short.total) == (found.total.closed, 0)
     assert found.pnl.gross.total == pytest.approx(gross.sum(), rel=1e-9)
     assert found.pnl.net.total == pytest.approx(net.sum(), rel=1e-9)
-    assert found.pnl.net.total == pytest.approx(result.trades.pnl.sum() + summary.funding_paid, rel=1e-9)
-    assert found.len.total == (result.trades.exit_bar - result.trades.entry_bar).sum()
+    assert found.pnl.net.total == pytest.approx(result.trades_table.pnl.sum() + summary.funding_paid, rel=1e-9)
+    assert found.len.total == (result.trades_table.exit_bar - result.trades_table.entry_bar).sum()
     assert strategy.analyzers.sqn.get_analysis().trades == summary.trades
     score = math.sqrt(len(net)) * net.mean() / net.std()
     assert strategy.analyzers.sqn.get_analysis().sqn == pytest.approx(score, rel=1e-9)
@@ -564,7 +568,9 @@ def test_on_the_shipped_market_the_curve_is_ours(crossed):
     assert daily[-120:] == pytest.approx(by_day(result)[-120:], abs=1e-12)
     assert np.prod(1 + daily) == pytest.approx(1 + summary.total_return, rel=1e-9)
     assert math.expm1(found.returns.get_analysis()["rtot"]) == pytest.approx(summary.total_return, rel=1e-12)
-    assert line(observer_of(strategy, "Value"), "value")[-len(result) :] == pytest.approx(result.equity, abs=1e-20)
+    assert line(observer_of(strategy, "Value"), "value")[-len(result) :] == pytest.approx(
+        result.equity_values, abs=1e-20
+    )
 
 
 def test_analyzers_begin_with_the_result(crossed):
@@ -580,7 +586,7 @@ def test_analyzers_begin_with_the_result(crossed):
 def test_on_the_shipped_market_pyfolio_reads_what_happened(crossed):
     strategy, result, _ = crossed
     returns, positions, transactions, leverage = pyfolio_of(strategy)
-    opens = result.equity_series().index
+    opens = result.equity.index
     change = np.diff(np.concatenate(([0.0], result.positions[:, 0])))
     bars = np.flatnonzero(change)
     assert list(transactions.index) == list(opens[bars])
@@ -589,4 +595,4 @@ def test_on_the_shipped_market_pyfolio_reads_what_happened(crossed):
     assert len(returns) == 120
     marks = strategy.broker.market.mark_or_last[3][-len(result) :, 0]
     notional = np.abs(result.positions[:, 0]) * marks
-    assert 10 * leverage.to_numpy()[-len(result) :] * result.equity == pytest.approx(notional, abs=1e-6)
+    assert 10 * leverage.to_numpy()[-len(result) :] * result.equity_values == pytest.approx(notional, abs=1e-6)

@@ -110,7 +110,7 @@ def test_cash_is_what_margin_can_be_taken_of_and_value_is_the_equity(mode, cash)
     acts = {0: lambda s: s.buy(size=50)}
     strategy, result = play(RISE, acts, venue(margin_mode=mode))
     assert strategy.cashvalues == [(c, v) for c, v in zip(cash, [1000.0, 1000.0, 1500.0, 2000.0], strict=True)]
-    assert result.equity.tolist() == [1000.0, 1000.0, 1500.0, 2000.0]
+    assert result.equity_values.tolist() == [1000.0, 1000.0, 1500.0, 2000.0]
 
 
 def test_the_value_of_datas_is_the_signed_notional():
@@ -199,7 +199,7 @@ def test_targets_move_the_position_by_the_difference():
     assert [size for _, size, _ in filled(strategy)] == [3, -5, -8, 15, -5]
     assert result.positions[:, 0].tolist() == [0, 3, -2, -10, 5, 5, 0, 0]
     assert [strategy.seen[k] for k in (4, 6)] == [None, None]
-    assert len(result.rejections) == 0
+    assert len(result.rejections_table) == 0
 
 
 def test_the_size_is_floored_to_the_lot_of_the_symbol():
@@ -215,7 +215,7 @@ def test_the_size_is_floored_to_the_lot_of_the_symbol():
 def test_a_size_below_the_lot_is_refused():
     strategy, result = play(RISE, {0: lambda s: s.buy(size=0.0009)})
     assert [status for _, status in statuses(strategy)] == ["Submitted", "Accepted", "Rejected"]
-    assert result.rejections.to_frame().reason.tolist() == ["below_minimum"]
+    assert result.rejections_table.to_frame().reason.tolist() == ["below_minimum"]
 
 
 SIZERS = [
@@ -246,7 +246,7 @@ def test_a_close_takes_all_or_the_size_that_it_is_given():
     }
     _, result = play(m, acts)
     assert result.positions.tolist() == [[0, 0], [3, -5], [2, -3], [0, 0], [0, 0]]
-    assert result.trades.to_frame().reason.tolist() == ["exit", "exit"]
+    assert result.trades_table.to_frame().reason.tolist() == ["exit", "exit"]
 
 
 # --- orders
@@ -284,7 +284,7 @@ def test_an_order_that_turns_the_position_round_is_told_in_parts():
     assert (part.size, part.remsize, part.comm, part.pnl, part.psize) == (-10, -15, near(1.1), near(100.0), 0)
     assert (done.size, done.remsize, done.comm, done.pnl, done.psize) == (-25, 0, near(2.75), near(100.0), -15)
     assert [trade.size for _, trade in strategy.trades] == [10, 0, -15]
-    assert result.trades.to_frame().reason.tolist() == ["reverse", "open"]
+    assert result.trades_table.to_frame().reason.tolist() == ["reverse", "open"]
 
 
 REFUSED = {
@@ -301,7 +301,7 @@ def test_a_refusal_is_told_and_is_a_row_of_the_rejections(reason):
     v = venue(instrument(mmr=(0.12,))) if reason == "would_liquidate" else None
     strategy, result = play(RISE, {0: act}, v)
     assert statuses(strategy) == [(1, "Submitted"), (1, "Accepted"), (1, status)]
-    (row,) = result.rejections.to_frame().to_dict("records")
+    (row,) = result.rejections_table.to_frame().to_dict("records")
     assert (row["row"], row["bar"], row["kind"], row["reason"]) == (0, 0, "enter", reason)
     assert not strategy.position
 
@@ -326,7 +326,7 @@ def test_orders_that_rest_are_listed_and_can_be_cancelled():
     strategy, result = play(RISE, {0: first, 1: second})
     assert statuses(strategy)[-1] == (2, "Canceled")
     assert strategy.market.status == bt.Order.Completed
-    assert result.rejections.to_frame().reason.tolist() == ["cancelled"]
+    assert result.rejections_table.to_frame().reason.tolist() == ["cancelled"]
 
 
 def test_an_order_knows_what_it_was_given():
@@ -343,7 +343,7 @@ def test_what_rests_at_the_end_is_rejected():
     acts = {0: lambda s: s.buy(size=1, exectype=bt.Order.Limit, price=90.0), 3: lambda s: s.buy(size=1)}
     strategy, result = play(RISE, acts)
     assert [order.getstatusname() for order in strategy.seen] == ["Rejected", "Rejected"]
-    assert result.rejections.to_frame().reason.tolist() == ["end_of_data", "end_of_data"]
+    assert result.rejections_table.to_frame().reason.tolist() == ["end_of_data", "end_of_data"]
 
 
 # --- trades
@@ -357,14 +357,14 @@ def test_a_trade_is_told_when_it_opens_and_when_it_closes():
     assert (closed_at, closed.isclosed, closed.size, closed.price, closed.long) == (2, True, 0, 101.0, True)
     assert (closed.commission, closed.pnl, closed.pnlcomm) == (near(2.099), near(79.0), near(76.901))
     assert (closed.baropen, closed.barclose, closed.barlen) == (2, 3, 1)
-    assert result.trades.pnl.tolist() == [near(76.901)]
+    assert result.trades_table.pnl.tolist() == [near(76.901)]
 
 
 def test_funding_is_not_in_a_trade_of_backtraders():
     m = market([F, F, flat(110), flat(120)], funding=[(2.0, 0.01)])
     strategy, result = play(m, {0: lambda s: s.buy(size=10), 2: lambda s: s.close()})
     assert strategy.trades[-1][1].pnlcomm == near(200.0)
-    assert result.trades.pnl.tolist() == [near(200.0 - 11.0)]  # 10*110*0.01
+    assert result.trades_table.pnl.tolist() == [near(200.0 - 11.0)]  # 10*110*0.01
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
@@ -379,8 +379,8 @@ def test_a_pyramid_of_odd_sizes_closes_exactly(side):
     assert len(strategy.trades) == 2
     assert strategy.position.size == 0
     assert result.positions[-1].tolist() == [0.0]
-    assert result.trades.quantity.tolist() == [near(2.5)]
-    assert result.trades.to_frame().reason.tolist() == ["exit"]
+    assert result.trades_table.quantity.tolist() == [near(2.5)]
+    assert result.trades_table.to_frame().reason.tolist() == ["exit"]
 
 
 def test_trades_of_two_ids_are_kept_apart():
@@ -393,7 +393,7 @@ def test_trades_of_two_ids_are_kept_apart():
     strategy, result = play(m, acts)
     closed = [(bar, t.tradeid, t.pnl) for bar, t in strategy.trades if t.isclosed]
     assert closed == [(2, 1, 100.0), (3, 2, 100.0)]
-    assert result.trades.pnl.tolist() == [200.0]  # one position, one trade at the venue
+    assert result.trades_table.pnl.tolist() == [200.0]  # one position, one trade at the venue
 
 
 # --- liquidation
@@ -417,7 +417,7 @@ def test_a_liquidation_is_heard_of_as_an_order():
     assert forced.ref not in {order.ref for order in strategy.seen[0]}
     assert not strategy.position
     assert [t.pnl for _, t in strategy.trades if t.isclosed] == [near(95 * (STAR - 100))]
-    assert result.trades.to_frame().reason.tolist() == ["liquidation"]
+    assert result.trades_table.to_frame().reason.tolist() == ["liquidation"]
     assert result.final_wallet == near(1000 + 95 * (STAR - 100))
 
 
@@ -470,7 +470,7 @@ def test_backtraders_own_broker_lets_the_equity_run_below_zero_and_recover():
     left = 1000 - 240 * (100 - 23000 / 237.6)
     assert mine.values == [1000.0, 1000.0, near(left), near(left), near(left)]
     assert left == pytest.approx(232.323, abs=1e-3)
-    assert ours.result().trades.to_frame().reason.tolist() == ["liquidation"]
+    assert ours.result().trades_table.to_frame().reason.tolist() == ["liquidation"]
 
 
 # --- the part of the market that is traded
@@ -487,7 +487,7 @@ def test_orders_before_the_start_are_refused():
     (strategy,) = cerebro.run()
     result = cerebro.result()
     assert [(bar, order.getstatusname()) for bar, order in strategy.seen[:2]] == [(0, "Rejected"), (1, "Rejected")]
-    assert result.rejections.to_frame()[["bar", "reason"]].to_numpy().tolist() == [
+    assert result.rejections_table.to_frame()[["bar", "reason"]].to_numpy().tolist() == [
         [0, "not_trading"],
         [1, "not_trading"],
     ]
@@ -515,9 +515,9 @@ def test_indicators_warm_up_before_the_start():
 
 def bytes_of(result):
     """All that a result says, as bytes."""
-    tables = (result.ledger, result.trades, result.rejections)
+    tables = (result.ledger_table, result.trades_table, result.rejections_table)
     columns = [getattr(t, f.name) for t in tables for f in fields(t)[1:]]
-    arrays = (*columns, result.equity, result.position_bar, result.position_symbol, result.position_quantity)
+    arrays = (*columns, result.equity_values, result.position_bar, result.position_symbol, result.position_quantity)
     return b"".join(a.tobytes() for a in arrays), result.final_wallet, dict(result.assumptions)
 
 
@@ -613,17 +613,17 @@ def check_money(v, result, turnover):
     """Cash and every row of the ledger but the memo make the wallet; the equity is never below zero."""
     amounts = money_of(result)
     assert v.cash + amounts.sum() == pytest.approx(result.final_wallet, rel=1e-9, abs=1e-9 * (v.cash + turnover))
-    assert np.isfinite(result.equity).all()
-    assert (result.equity >= 0).all()
+    assert np.isfinite(result.equity_values).all()
+    assert (result.equity_values >= 0).all()
 
 
 def money_of(result):
-    return np.where(result.ledger.kind == KIND["slippage"], 0.0, result.ledger.amount)
+    return np.where(result.ledger_table.kind == KIND["slippage"], 0.0, result.ledger_table.amount)
 
 
 def check_trades(v, result, turnover):
     """Each trade is the sum of its rows of the ledger."""
-    t, rows = result.trades, result.ledger
+    t, rows = result.trades_table, result.ledger_table
     assert sorted(t.trade) == list(range(1, len(t) + 1))
     of_trade = {"pnl": None, "fees": ("fee", "liquidation_fee"), "funding": ("funding",), "slippage": ("slippage",)}
     paid = (rows.kind != KIND["slippage"]) & (rows.kind != KIND["insurance"])
@@ -640,18 +640,18 @@ def check_positions(m, v, strategy, result):
         if bar >= m.start_bar:
             i = bar - m.start_bar
             assert sizes == tuple(held[i])
-            assert value == result.equity[i] or (result.equity[i] == 0 and value < 1e-20)
+            assert value == result.equity_values[i] or (result.equity_values[i] == 0 and value < 1e-20)
     for j, data in enumerate(strategy.datas):
         at_end = held[-1, j]
         assert strategy.broker.getposition(data).size == at_end
-        rows = result.ledger.symbol == j
+        rows = result.ledger_table.symbol == j
         if rows.any() and v.maker and v.taker and v.liquidation_fee:  # else a fill may leave no row
-            assert result.ledger.position[rows][-1] == at_end
+            assert result.ledger_table.position[rows][-1] == at_end
 
 
 def check_orders(m, strategy, result):
     """Every order comes to an end: filled, cancelled, or with one row in the rejections that says why."""
-    refused = result.rejections.to_frame()
+    refused = result.rejections_table.to_frame()
     assert refused.row.is_unique
     for order in strategy.sent:
         assert not order.alive(), order.getstatusname()
@@ -660,7 +660,7 @@ def check_orders(m, strategy, result):
     for status, reasons in ENDS.items():
         assert sum(entered[reason] for reason in reasons) == ends[status], status
     assert entered["cancelled"] <= ends["Canceled"]  # a partner of what filled or failed has no row of its own
-    if (result.trades.to_frame().reason == "liquidation").sum() > len(strategy.forced):
+    if (result.trades_table.to_frame().reason == "liquidation").sum() > len(strategy.forced):
         return  # one in a halt at the end, which no bar tells of any more
     orders = [*strategy.sent, *strategy.forced]
     for j, data in enumerate(strategy.datas):
@@ -680,9 +680,9 @@ def check_what_was_heard(strategy):
 
 def check_trades_heard(v, strategy, result, turnover):
     """What backtrader counts of each closed trade is the trade's of the result, but for its funding."""
-    if (result.ledger.kind == KIND["insurance"]).any():
+    if (result.ledger_table.kind == KIND["insurance"]).any():
         return
-    t = result.trades
+    t = result.trades_table
     for j, data in enumerate(strategy.datas):
         mine = [trade for trade in strategy.closed if trade.data is data]
         ours = np.flatnonzero((t.symbol == j) & (t.exit_bar >= 0))
@@ -696,7 +696,7 @@ def check_trades_heard(v, strategy, result, turnover):
 
 def check_life(life):
     m, v, strategy, result = life
-    turnover = float(np.nansum(np.abs(result.trades.quantity * result.trades.entry_price)))
+    turnover = float(np.nansum(np.abs(result.trades_table.quantity * result.trades_table.entry_price)))
     check_money(v, result, turnover)
     check_trades(v, result, turnover)
     check_positions(m, v, strategy, result)

@@ -227,19 +227,19 @@ def test_historical_orders_are_refused():
 
 def test_closing_what_is_not_held_is_a_rejection():
     result = execute_strategy(TWO, load("def next(self):\n    self.close() if len(self) == 2 else None"), {}, venue())
-    (row,) = result.rejections.to_frame().to_dict("records")
+    (row,) = result.rejections_table.to_frame().to_dict("records")
     assert (row["row"], row["bar"], row["symbol"], row["kind"], row["reason"]) == (0, 1, "A", "exit", "no_position")
 
 
 @pytest.mark.parametrize("which", ["data=self.data1", "data='B'", "self.datas[1]"])
 def test_closing_what_is_not_held_names_the_symbol(which):
     result = execute_strategy(TWO, load(in_next(f"self.close({which})")), {}, venue())
-    assert result.rejections.to_frame().symbol.tolist() == ["B"] * 4
+    assert result.rejections_table.to_frame().symbol.tolist() == ["B"] * 4
 
 
 def test_closing_nothing_of_what_is_held_is_no_rejection():
     body = "def next(self):\n    self.close(size=0) if self.position else self.buy(size=1)"
-    assert len(execute_strategy(ONE, load(body), {}, venue()).rejections) == 0
+    assert len(execute_strategy(ONE, load(body), {}, venue()).rejections_table) == 0
 
 
 def test_ordering_more_than_the_margin_allows_is_a_rejection():
@@ -255,7 +255,7 @@ def test_ordering_more_than_the_margin_allows_is_a_rejection():
     strategy.heard = lambda self, order: heard.append(order.getstatusname())
     result = execute_strategy(market([F] * 3), strategy, {}, venue())  # 101 * 100 / 10 > 1000
     assert heard == ["Submitted", "Accepted", "Margin"]
-    assert result.rejections.to_frame().reason.tolist() == ["insufficient_margin"]
+    assert result.rejections_table.to_frame().reason.tolist() == ["insufficient_margin"]
 
 
 # --- data that are not there
@@ -358,7 +358,7 @@ def test_a_timer_that_does_not_cheat_orders_for_the_next_open():
             self.buy(size=1)
     """
     result = execute_strategy(ONE, load(body), {}, venue())
-    assert result.trades.entry_bar.tolist() == [3]
+    assert result.trades_table.entry_bar.tolist() == [3]
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ def test_a_symbol_without_a_bar_may_be_there_where_the_strategy_does_not_wait():
 
     m = market([flat(100), flat(100), flat(110)], [HALT] * 3)
     result = execute_strategy(m, Eager, {}, venue())
-    assert result.equity.tolist() == [1000.0, 1000.0, 1010.0]
+    assert result.equity_values.tolist() == [1000.0, 1000.0, 1010.0]
     assert watched(m) == [[(1, 100.0), None], [(2, 100.0), None], [(3, 110.0), None]]
 
 
@@ -425,9 +425,9 @@ def test_a_strategy_reads_the_coarser_and_trades_the_original():
     cerebro.run()
     result = cerebro.result()
     # the closes of 4h are 104 and 108, known at bar 7, whose close is 108 > 106: bought at the open of bar 8, 108
-    assert result.trades.entry_bar.tolist() == [8]
-    assert result.trades.entry_price.tolist() == [108.0]
-    assert result.equity[-1] == 1000 + 2 * (112 - 108)
+    assert result.trades_table.entry_bar.tolist() == [8]
+    assert result.trades_table.entry_price.tolist() == [108.0]
+    assert result.equity_values[-1] == 1000 + 2 * (112 - 108)
 
 
 def test_what_is_traded_on_the_coarser_is_traded_in_the_symbol():
@@ -493,7 +493,7 @@ def test_a_data_that_begins_before_the_market_does_not_move_the_markets_clock():
     cerebro.addstrategy(Early)
     cerebro.run()
     assert values == [(0, 1, 1000.0), (0, 2, 1000.0), (1, 3, 1000.0), (2, 4, 1000.0), (3, 5, 1002.0)]
-    assert cerebro.result().equity.tolist() == [1000.0, 1000.0, 1002.0]
+    assert cerebro.result().equity_values.tolist() == [1000.0, 1000.0, 1002.0]
 
 
 def test_there_is_no_position_in_a_data_of_ones_own():

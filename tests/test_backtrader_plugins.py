@@ -434,7 +434,7 @@ def test_it_runs_from_python_with_its_parameters(native):
 
     result = run("in_and_out", market="./market.toml", venue="paper", bars=2)
     assert result.config.parameters == (("size", 1.0), ("bars", 2))
-    assert result.trades.exit_price.tolist() == [98.0]
+    assert result.trades_table.exit_price.tolist() == [98.0]
 
 
 def test_it_runs_by_its_class(native):

@@ -14,6 +14,8 @@ from command import CLOSES, COMMAND, FIRST, FUNDING, MARKET, bars_csv, call, doc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backtest.catalogue.trials import read_trials
+
 STRATEGY = '''"""Buy once."""
 from dataclasses import dataclass
 
@@ -45,8 +47,11 @@ def run(*arguments, strategy="buy_and_hold"):
     return call("run", strategy, "--market", "./market.toml", *arguments)
 
 
-def assert_refused(done, *phrases):
-    """Check that a command said, in one line on stderr, what is wrong, and that it wrote nothing."""
+def assert_refused(done, *phrases, counted=None):
+    """Check that a command said, in one line on stderr, what is wrong, and that it wrote nothing.
+
+    counted: of a run that was made and could not be written, the trials that are on record then.
+    """
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
@@ -55,7 +60,17 @@ def assert_refused(done, *phrases):
     assert "Traceback" not in done.stderr
     missing = [phrase for phrase in phrases if phrase not in done.stderr]
     assert missing == [], done.stderr
-    assert tree("results") == {"kept": None, "kept/summary.json": b"{}"}
+    assert_untouched(counted)
+
+
+def assert_untouched(counted=None):
+    """Check that results/ holds what it held, and the record of trials only where runs were made, whole and of that many."""
+    left = tree("results")
+    if counted is not None:
+        assert left.pop(".trials.lock") == b""
+        assert len(read_trials("results")) == counted
+        left.pop("trials.parquet", None)
+    assert left == {"kept": None, "kept/summary.json": b"{}"}
 
 
 def edited(change):
@@ -410,20 +425,21 @@ def test_a_venue_file_that_is_wrong(here):
 # --- results that can not be written ---------------------------------------------------------------------------------
 
 
-def test_a_full_disk_leaves_what_was_there(here, monkeypatch):
+@pytest.mark.parametrize("writes", [0, 1, 3])  # the first is that of the record of trials
+def test_a_full_disk_leaves_what_was_there(here, monkeypatch, writes):
     import pyarrow.parquet as pq
 
     write, written = pq.write_table, []
 
     def full(table, where, **options):
-        if len(written) == 2:
+        if len(written) == writes:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(table, where, **options)
         written.append(where)
 
     monkeypatch.setattr(pq, "write_table", full)
-    assert_refused(run(), "No result was written", "the disk of results is full", "--results")
-    assert len(written) == 2
+    assert_refused(run(), "No result was written", "the disk of results is full", "--results", counted=writes > 0)
+    assert len(written) == writes
 
 
 def test_a_run_made_again_on_a_full_disk_keeps_the_old_folder(here, monkeypatch):
@@ -463,16 +479,22 @@ def test_ctrl_c_in_the_middle_leaves_nothing(here):
     assert tree("results") == {"kept": None, "kept/summary.json": b"{}"}
 
 
-def test_an_interruption_while_writing_leaves_nothing(here, monkeypatch):
+@pytest.mark.parametrize("writes", [0, 1, 3])
+def test_an_interruption_while_writing_leaves_nothing(here, monkeypatch, writes):
     import pyarrow.parquet as pq
 
+    write, written = pq.write_table, []
+
     def interrupted(table, where, **options):
-        Path(where).write_bytes(b"half")
-        raise KeyboardInterrupt
+        if len(written) == writes:
+            Path(where).write_bytes(b"half")
+            raise KeyboardInterrupt
+        write(table, where, **options)
+        written.append(where)
 
     monkeypatch.setattr(pq, "write_table", interrupted)
     assert run().exit_code == 130
-    assert tree("results") == {"kept": None, "kept/summary.json": b"{}"}
+    assert_untouched(counted=writes > 0)
 
 
 def test_the_process_shows_no_traceback_either(here):
@@ -506,7 +528,8 @@ def test_one_bad_strategy_among_several_does_not_take_the_others_with_it(here):
     assert done.exit_code == 1
     assert "Not run" in done.stdout
     assert "ZeroDivisionError" in done.stdout
-    assert sorted(n.split("_market_")[0] for n in os.listdir("results")) == ["buy_and_hold", "kept"]
+    names = sorted(n.split("_market_")[0] for n in os.listdir("results"))
+    assert names == [".trials.lock", "buy_and_hold", "kept", "trials.parquet"]
 
 
 # --- damaged at random -----------------------------------------------------------------------------------------------

@@ -160,6 +160,8 @@ def test_what_makes_no_sense_is_a_sentence():
         break_matrix(bars_from(FALL), fixed([100]), [MatrixRule("mine", "wik")])
     with pytest.raises(ConfigError, match="`within` must be a whole number of bars from 1, got 0"):
         break_matrix(bars_from(FALL), fixed([100]), MATRIX_RULES[:1], within=0)
+    with pytest.raises(ConfigError, match=r"The rule 'mine' has no setting named 'closed'\. Did you mean 'closes'\?"):
+        break_matrix(bars_from(FALL), fixed([100]), [MatrixRule("mine", "n_closes", (("closed", 2),))])
 
 
 LADDER = fixed([66_000, 63_000, 60_000, 57_000, 54_000])

@@ -187,6 +187,8 @@ def test_the_low_of_the_last_bars_breaks():
         ({"within": 0}, "`within` must be a whole number of bars from 1, got 0."),
         ({"buffer": 1.0}, "`buffer` must be a fraction from 0 to below 1, not percent, got 1.0."),
         ({"quiet_bars": 0}, "`quiet_bars` must be a whole number of bars from 1, got 0."),
+        ({"life_days": -1}, "`life_days` must be a number from 0 or None, got -1."),
+        ({"round_trips": 0}, "`round_trips` must be a whole number"),
     ],
 )
 @pytest.mark.parametrize("function", [breaks, break_events])
@@ -196,11 +198,55 @@ def test_settings_that_make_no_sense_are_refused(function, settings, sentence):
     assert str(error.value).startswith(sentence)
 
 
+def test_a_level_has_one_event_in_24_bars_and_on_daily_ones_in_5():
+    # Floor 99.7, reclaim above 100.3: broken at 1, 5, 7 and 26, and taken back at 2, 6 and 8.
+    prices = [101.0, 99, 101, 101, 101, 99, 101, 99, *[101] * 18, 99]
+    hourly = bars_of(closes(prices))
+    daily = replace(hourly, interval=24 * HOUR, time=START + 24 * HOUR * np.arange(len(prices)))
+    assert breaks(hourly, LEVEL).bar.tolist() == [1, 26]
+    assert breaks(daily, LEVEL).bar.tolist() == [1, 7, 26]
+    assert break_events(hourly, LEVEL).bar.tolist() == break_events(daily, LEVEL).bar.tolist() == [1, 5, 7, 26]
+
+
+def lasting(price, known=START + HOUR):
+    """Return a level of a kind that retires, known at the first close."""
+    times = np.array([known], np.int64)
+    return Levels(np.array([price]), np.zeros(1), ("fractal",), times, times, ((("k", 2),),))
+
+
+def test_a_level_is_given_up_with_its_second_return():
+    # Floor 99.7, reclaim above 100.3: broken at 1, 3 and 5, taken back at 2 and 4.
+    bars = bars_of(closes([101.0, 99, 101, 99, 101, 99]))
+    assert break_events(bars, lasting(100.0)).bar.tolist() == [1, 3]
+    assert break_events(bars, lasting(100.0), "reclaim").bar.tolist() == [2, 4]
+    assert break_events(bars, lasting(100.0), round_trips=1).bar.tolist() == [1]
+    assert break_events(bars, lasting(100.0), round_trips=None).bar.tolist() == [1, 3, 5]
+    assert break_events(bars, LEVEL).bar.tolist() == [1, 3, 5]  # given prices are never given up
+
+
+def test_a_level_is_given_up_with_age():
+    # Known at the first close: four hours later, at the close of bar 4, it is no longer watched.
+    for fall, old, ever in ((3, [3], [3]), (4, [], [4])):
+        bars = bars_of(closes([101.0] * fall + [99.0]))
+        assert break_events(bars, lasting(100.0), life_days=4 / 24).bar.tolist() == old
+        assert break_events(bars, lasting(100.0), life_days=None).bar.tolist() == ever
+
+
+def test_a_level_that_was_given_up_is_no_rung():
+    # 95 is broken and taken back twice by bar 5; at bar 7 the price breaks 100 and 95 is the next one, or nothing is.
+    bars = bars_of(closes([101.0, 96, 94, 96, 94, 101, 101, 99]))
+    both = fixed([100.0]) + lasting(95.0)
+    given_up, kept = (breaks(bars, both, quiet_bars=1, round_trips=trips) for trips in (2, None))
+    assert given_up.bar.tolist() == kept.bar.tolist() == [1, 2, 4, 7]
+    np.testing.assert_array_equal(given_up.next_level, [95.0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(kept.next_level, [95.0, np.nan, np.nan, 95.0])
+
+
 # --- the same by a walk that looks at every bar ---
 
 
-def by_hand(bars, price, start, end, rule, buffer, closes, zone, loud):
-    """Follow one level bar by bar, plainly: (bar, kind) of what happens, kinds as in the walk."""
+def by_hand(bars, price, start, end, rule, buffer, closes, zone, loud, trips=math.inf):
+    """Follow one level bar by bar, plainly: (bar, kind) of what happens, kinds as in the walk; reclaim `trips` ends it."""
     found, held, lost, run, near, told = [], False, False, 0, False, False
     for t in range(start, min(end, len(bars))):
         low, high, close = bars.low[t], bars.high[t], bars.close[t]
@@ -222,6 +268,8 @@ def by_hand(bars, price, start, end, rule, buffer, closes, zone, loud):
         if close > top:
             found.append((t, "reclaimed"))
             lost, run = False, 0
+            if sum(what == "reclaimed" for _, what in found) >= trips:
+                break
         elif near and not told and close < floor:
             found.append((t, "retested"))
             told = True
@@ -236,15 +284,16 @@ def by_hand(bars, price, start, end, rule, buffer, closes, zone, loud):
     closes=st.integers(1, 3),
     price=st.sampled_from([97.0, 99.0, 100.0, 101.5]),
     over=st.integers(0, 400),
+    trips=st.sampled_from([None, 1, 2, 3]),
 )
-def test_events_are_those_of_a_walk_bar_by_bar(market, rule, buffer, closes, price, over):
+def test_events_are_those_of_a_walk_bar_by_bar(market, rule, buffer, closes, price, over, trips):
     bars = bars_of(market)
     known = np.array([START], np.int64)
     until = np.array([START + HOUR * (over + 1)], np.int64)
     level = Levels(np.array([price]), np.zeros(1), ("x",), known, known, ((),), until)
-    found = break_events(bars, level, rule, buffer, closes=closes, zone=0.0, within=10_000)
-    loud = np.ones(len(bars), bool)
-    told = by_hand(bars, price, 0, over + 1, rule, buffer, closes if rule == "n_closes" else 1, 0.0, loud)
+    found = break_events(bars, level, rule, buffer, closes=closes, zone=0.0, within=10_000, round_trips=trips)
+    loud, several = np.ones(len(bars), bool), closes if rule == "n_closes" else 1
+    told = by_hand(bars, price, 0, over + 1, rule, buffer, several, 0.0, loud, trips or math.inf)
     kind = {"retest": "retested", "reclaim": "reclaimed"}.get(rule, "broken")
     assert found.bar.tolist() == [t for t, what in told if what == kind]
     for bar, reclaim in zip(found.bar.tolist(), found.reclaim_bar.tolist(), strict=True):

@@ -116,8 +116,8 @@ def test_writing_does_not_wait_for_pandas(tmp_path):
 def test_empty_tables_are_written_too(tmp_path):
     result = make_result()
     empty = {name: getattr(make_ledger(), name)[:0] for name in LEDGER_COLUMNS}
-    ledger = type(result.ledger)(result.symbols, **empty)
-    folder = save(tmp_path, make_result(ledger=ledger))
+    ledger = type(result.ledger_table)(result.symbols, **empty)
+    folder = save(tmp_path, make_result(ledger_table=ledger))
     assert pd.read_parquet(folder / "ledger.parquet").shape == (0, 7)
 
 
@@ -325,8 +325,10 @@ def test_a_saved_run_gives_its_configuration_and_tables_back(tmp_path):
     run = load_run("last", tmp_path)
     assert run.config == make_result().config
     assert run.trades["pnl"].tolist() == [20.11, -0.025]
-    assert run.ledger.shape == (6, 7)
-    assert run.equity.shape == (5, 4)
+    assert run.ledger.shape == (6, 6)
+    assert run.table("ledger").shape == (6, 7)
+    assert run.equity.tolist() == [1000.0, 999.9, 1010.2, 1020.085, 1015.085]
+    assert run.table("equity").shape == (5, 4)
     assert len(run.rejections) == 1
 
 

@@ -21,7 +21,7 @@ MADE = make_result()
 
 def altered(table, rows=None, **columns):
     """Return the made result with values of a table replaced: column -> {row: value}; rows: those that stay."""
-    old = getattr(MADE, table)
+    old = getattr(MADE, f"{table}_table")
     changed = {}
     for name, values in columns.items():
         column = getattr(old, name).copy()
@@ -32,11 +32,11 @@ def altered(table, rows=None, **columns):
     if rows is not None:
         names = [name for name in vars(new) if name != "symbols"]
         new = replace(new, **{name: getattr(new, name)[rows] for name in names})
-    return replace(MADE, **{table: new})
+    return replace(MADE, **{f"{table}_table": new})
 
 
 def equity(changes):
-    values = MADE.equity.copy()
+    values = MADE.equity_values.copy()
     for bar, change in changes.items():
         values[bar] += change
     return values
@@ -140,11 +140,11 @@ ALTERED = {
         (1, "BTCUSDT", "position at the close", "quantity", -2.0, -2.5),
     ),
     "an equity": (
-        replace(MADE, equity=equity({2: 0.5})),
+        replace(MADE, equity_values=equity({2: 0.5})),
         (2, "", "equity at the close", "equity", 1010.2, 1010.7),
     ),
     "a bar too few": (
-        replace(MADE, equity=MADE.equity[:4], time=MADE.time[:4]),
+        replace(MADE, equity_values=MADE.equity_values[:4], time=MADE.time[:4]),
         (4, "", "equity at the close", "bars", 5.0, 4.0),
     ),
     "a wallet": (replace(MADE, final_wallet=1020.0), (4, "", "wallet at the end", "wallet", 1020.085, 1020.0)),
@@ -211,17 +211,21 @@ def test_a_limit_that_rested_is_a_limit_entry_and_one_that_had_lapsed_is_not():
 def test_the_rule_is_that_of_the_ledger_row(row, changes, rule):
     columns = {"kind": {row: kinds(changes["kind"])[0]}} if "kind" in changes else {"position": {row: -1.0}}
     one = altered("ledger", **columns)
-    book = one.ledger
+    book = one.ledger_table
     amount = book.amount.copy()
     amount[row] += 1.0
-    assert first_difference(one, replace(one, ledger=replace(book, amount=amount))).rule == rule
+    assert first_difference(one, replace(one, ledger_table=replace(book, amount=amount))).rule == rule
 
 
 def test_a_stamp_in_a_gap_of_bars_belongs_to_the_bar_after_it():
     time = bars(0, 1, 4, 5, 6)
-    ledger = replace(MADE.ledger, time=np.array([*bars(1, 1), START + 2 * HOUR, *bars(4, 4, 4)]))
-    gapped = replace(MADE, time=time, ledger=ledger, trades=replace(MADE.trades, entry_time=bars(1, 4)))
-    other = replace(gapped, ledger=replace(ledger, amount=MADE.ledger.amount + np.array([0, 0, 1.0, 0, 0, 0])))
+    ledger = replace(MADE.ledger_table, time=np.array([*bars(1, 1), START + 2 * HOUR, *bars(4, 4, 4)]))
+    gapped = replace(
+        MADE, time=time, ledger_table=ledger, trades_table=replace(MADE.trades_table, entry_time=bars(1, 4))
+    )
+    other = replace(
+        gapped, ledger_table=replace(ledger, amount=MADE.ledger_table.amount + np.array([0, 0, 1.0, 0, 0, 0]))
+    )
     found = first_difference(gapped, other)
     assert (found.bar, found.time, found.rule) == (2, START + 4 * HOUR, "funding")
 
@@ -230,15 +234,15 @@ def test_a_stamp_in_a_gap_of_bars_belongs_to_the_bar_after_it():
 
 
 def test_the_earlier_bar_comes_first_whatever_the_part():
-    both = replace(altered("ledger", amount={3: 21.0}), equity=equity({2: 1.0, 3: 1.0, 4: 1.0}))
+    both = replace(altered("ledger", amount={3: 21.0}), equity_values=equity({2: 1.0, 3: 1.0, 4: 1.0}))
     assert place(first_difference(MADE, both))[:3] == (2, "", "equity at the close")
 
 
 def test_within_a_bar_the_cause_comes_before_its_effect():
-    late = replace(altered("ledger", amount={3: 21.0}), equity=equity({3: 1.0, 4: 1.0}), final_wallet=1021.085)
+    late = replace(altered("ledger", amount={3: 21.0}), equity_values=equity({3: 1.0, 4: 1.0}), final_wallet=1021.085)
     assert first_difference(MADE, late).rule == "target"
-    refused = altered("rejections", time={0: START + 3 * HOUR}).rejections
-    assert first_difference(MADE, replace(late, rejections=refused)).rule == "rejection"
+    refused = altered("rejections", time={0: START + 3 * HOUR}).rejections_table
+    assert first_difference(MADE, replace(late, rejections_table=refused)).rule == "rejection"
 
 
 def test_trades_in_another_order_of_rows_are_the_same():
@@ -250,7 +254,7 @@ def test_trades_in_another_order_of_rows_are_the_same():
 
 @pytest.mark.parametrize(("change", "rule"), [(0.9e-6, None), (-0.9e-6, None), (3e-6, "equity at the close")])
 def test_equity_may_differ_by_a_billionth_of_the_cash_and_of_itself(change, rule):
-    found = first_difference(MADE, replace(MADE, equity=equity({1: change})))
+    found = first_difference(MADE, replace(MADE, equity_values=equity({1: change})))
     assert (found.rule if found else None) == rule
 
 
@@ -272,7 +276,7 @@ def test_no_price_equals_no_price_and_nothing_else():
 
 
 def test_the_largest_differences_are_in_quote_units():
-    other = replace(altered("ledger", amount={2: 0.4, 3: 19.0}), equity=equity({1: -2.0, 3: 1.0}))
+    other = replace(altered("ledger", amount={2: 0.4, 3: 19.0}), equity_values=equity({1: -2.0, 3: 1.0}))
     assert largest_differences(MADE, other) == pytest.approx((2.0, 1.0))
 
 
@@ -308,7 +312,7 @@ def alter(monkeypatch, change):
 
 
 def first_rich(result):
-    return replace(result, equity=result.equity + np.where(np.arange(len(result)) >= 3, 1.0, 0.0))
+    return replace(result, equity_values=result.equity_values + np.where(np.arange(len(result)) >= 3, 1.0, 0.0))
 
 
 def refuse(result):
@@ -443,7 +447,7 @@ def test_a_plan_that_did_nothing_is_no_proof(here):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("buy_and_hodl",), "No strategy named 'buy_and_hodl'. Did you mean 'buy_and_hold'?"),
+        (("buy_and_hodl",), "No strategy, detector or signal named 'buy_and_hodl'. Did you mean 'buy_and_hold'?"),
         (("buy_and_hold", "--set", "exposre=2"), "Did you mean 'exposure'?"),
         (("buy_and_hold", "--set", "exposure"), "`--set` needs a name and a value"),
         (("buy_and_hold", "--venue", "binance"), "Did you mean 'binance-usdm'?"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from made_result import make_result
+from made_result import make_market, make_result
 from typer.testing import CliRunner
 
 from backtest import cli
@@ -39,16 +39,6 @@ class Idle:
 '''
 
 
-class FakeMarket:
-    symbols = ("BTCUSDT", "ETHUSDT")
-
-    def __init__(self, name):
-        self.name = name
-
-    def __len__(self):
-        return 5
-
-
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with two strategies of its own, no market to load and an engine that knows the answer."""
@@ -58,7 +48,7 @@ def here(tmp_path, monkeypatch):
     for name in ("idle", "lazy"):
         (tmp_path / "strategies" / f"{name}.py").write_text(GOOD)
     monkeypatch.setattr("backtest.plugins.strategy_names", lambda: ["idle", "lazy"])
-    monkeypatch.setattr(path, "load_market", lambda name, **settings: FakeMarket(name))
+    monkeypatch.setattr(path, "load_market", lambda name, **settings: make_market(name))
     monkeypatch.setattr(path, "get_engine", lambda name: lambda market, plan, venue: make_result(venue=venue))
     return tmp_path
 
@@ -71,17 +61,24 @@ def process(*arguments, **options):
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
 
 
+def kept_in(results):
+    """Return the strategies of what is below a results folder, beside the record of what was tried."""
+    names = {path.name for path in results.iterdir()}
+    assert names >= {".trials.lock", "trials.parquet"}
+    return sorted(name.split("_")[0] for name in names - {".trials.lock", "trials.parquet"})
+
+
 # --- run ---------------------------------------------------------------------------------------------------------
 
 
 def test_without_an_argument_every_strategy_runs(here):
     done = call("run")
     assert done.exit_code == 0, done.output
-    for name in ("idle", "lazy", "SIMULATED", "PnL by ledger kind", "Assumptions in force", "grade D", "Files:"):
+    for name in ("idle", "lazy", "SIMULATED", "PnL by ledger kind", "Assumptions in force", "grade D", "Folders"):
         assert name in done.stdout
-    folders = sorted((here / "results").iterdir())
-    assert [f.name.split("_")[0] for f in folders] == ["idle", "lazy"]
-    assert all(str(Path("results") / f.name) in done.stdout for f in folders)
+    names = sorted(f.name for f in (here / "results").iterdir())
+    assert [name.split("_")[0] for name in names] == [".trials.lock", "compare", "idle", "lazy", "trials.parquet"]
+    assert all(str(Path("results") / name) in done.stdout for name in names[1:4])
 
 
 def test_json_is_one_document_on_stdout_and_nothing_else(here):
@@ -193,7 +190,7 @@ def test_one_that_fails_among_several_is_named_and_the_others_finish(here, monke
     assert done.exit_code == 1
     assert "Not run" in done.stdout
     assert "lazy: lazy failed while it planned." in done.stdout
-    assert [f.name.split("_")[0] for f in (here / "results").iterdir()] == ["idle"]
+    assert kept_in(here / "results") == ["idle"]
     document = json.loads(call("run", "--json").stdout)
     assert document["failed"] == [{"strategy": "lazy", "error": "lazy failed while it planned."}]
 
@@ -229,15 +226,16 @@ def test_a_full_disk(here, monkeypatch):
     done = call("run", "idle")
     assert done.exit_code == 2
     assert "the disk of results is full" in done.stderr
-    assert list((here / "results").iterdir()) == []
+    assert [f.name for f in (here / "results").iterdir()] == [".trials.lock"]
 
 
 def test_results_go_where_the_option_or_the_variable_says(here, monkeypatch):
     call("run", "idle", "--results", here / "a")
-    assert len(list((here / "a").iterdir())) == 1
+    assert kept_in(here / "a") == ["idle"]
     monkeypatch.setenv("BACKTEST_RESULTS", str(here / "b"))
     call("run", "idle")
-    assert len(list((here / "b").iterdir())) == 1
+    assert kept_in(here / "b") == ["idle"]
+    assert not (here / "results").exists()
     assert json.loads(call("list", "--json").stdout)["runs"][0]["folder"].startswith(str(here / "b"))
 
 

@@ -19,7 +19,7 @@ PAIR = market([F, F, flat(110)], [F, F, flat(80)])
 
 
 def table_rows(result: Result) -> list[tuple[Any, ...]]:
-    t = result.trades
+    t = result.trades_table
     return [(t.symbols[j], int(s), float(q)) for j, s, q in zip(t.symbol, t.side, t.quantity, strict=True)]
 
 
@@ -34,13 +34,13 @@ def test_symbols_of_a_plan_may_stand_in_another_order_than_the_markets() -> None
     result = execute(PAIR, plan, venue())
     assert table_rows(result) == [("B", -1, 10.0), ("A", 1, 10.0)]
     assert result.symbols == ("A", "B")
-    assert result.equity.tolist() == pytest.approx([1000.0, 1000.0, 1300.0])
+    assert result.equity_values.tolist() == pytest.approx([1000.0, 1000.0, 1300.0])
     assert result.positions.tolist() == [[0.0, 0.0], [10.0, -10.0], [10.0, -10.0]]
 
 
 def test_a_refused_row_names_its_symbol_whatever_the_order() -> None:
     plan = short("B", at=[0]) + Plan.resize("A", at=[1], exposure=1.0)
-    frame = execute(PAIR, plan, venue()).rejections.to_frame()
+    frame = execute(PAIR, plan, venue()).rejections_table.to_frame()
     assert frame[["row", "bar", "symbol", "kind", "reason"]].to_numpy().tolist() == [
         [1, 1, "A", "resize", "no_position"]
     ]
@@ -70,20 +70,20 @@ def test_an_instrument_belongs_to_its_symbol() -> None:
 @pytest.mark.parametrize("skip", [True, False])
 def test_an_empty_plan_leaves_the_cash(skip: bool) -> None:
     result = execute(PAIR, Plan.empty(), venue(), skip=skip)
-    assert result.equity.tolist() == [1000.0] * 3
-    assert len(result.trades) == len(result.ledger) == len(result.rejections) == 0
+    assert result.equity_values.tolist() == [1000.0] * 3
+    assert len(result.trades_table) == len(result.ledger_table) == len(result.rejections_table) == 0
     assert result.positions.tolist() == [[0.0, 0.0]] * 3
     assert dict(result.assumptions) == {}
-    for table in (result.trades, result.ledger, result.rejections):
+    for table in (result.trades_table, result.ledger_table, result.rejections_table):
         assert len(table.to_frame()) == 0
 
 
 @pytest.mark.parametrize("skip", [True, False])
 def test_a_market_of_one_bar(skip: bool) -> None:
     result = execute(market([F]), long("A", at=[0]), venue(), skip=skip)
-    assert result.equity.tolist() == [1000.0]
-    assert result.rejections.to_frame()["reason"].tolist() == ["end_of_data"]
-    assert len(result.trades) == 0
+    assert result.equity_values.tolist() == [1000.0]
+    assert result.rejections_table.to_frame()["reason"].tolist() == ["end_of_data"]
+    assert len(result.trades_table) == 0
 
 
 def test_a_market_without_bars_is_an_error() -> None:
@@ -101,14 +101,14 @@ def test_a_market_that_ends_before_trading_starts_is_an_error() -> None:
 def test_a_symbol_that_never_trades() -> None:
     result = execute(market([HALT] * 3, [F] * 3), long("A", at=[0]) + long("B", at=[0]), venue())
     assert table_rows(result) == [("B", 1, 10.0)]
-    assert result.rejections.to_frame()["reason"].tolist() == ["not_trading"]
+    assert result.rejections_table.to_frame()["reason"].tolist() == ["not_trading"]
 
 
 # B fills first in plan order, at half of the free balance each
 def test_several_symbols_share_one_wallet() -> None:
     result = execute(PAIR, short("B", at=[0], exposure=5) + long("A", at=[0], exposure=5), venue())
     assert table_rows(result) == [("B", -1, 50.0), ("A", 1, 50.0)]
-    assert result.equity.tolist() == pytest.approx([1000.0, 1000.0, 2500.0])
+    assert result.equity_values.tolist() == pytest.approx([1000.0, 1000.0, 2500.0])
 
 
 def test_tier_tables_of_different_widths() -> None:
@@ -119,7 +119,10 @@ def test_tier_tables_of_different_widths() -> None:
     at_venue = replace(at_venue, margin_mode="isolated", cash=2000.0)
     # 100 of each on a margin of 1,000: A's price is 90.909; B's (1000 + 200 - 10000)/(-95) = 92.632
     result = execute(market(dip, dip), long("A", at=[0], exposure=5) + long("B", at=[0], exposure=5), at_venue)
-    assert result.trades.to_frame()[["symbol", "reason"]].to_numpy().tolist() == [["A", "open"], ["B", "liquidation"]]
+    assert result.trades_table.to_frame()[["symbol", "reason"]].to_numpy().tolist() == [
+        ["A", "open"],
+        ["B", "liquidation"],
+    ]
     assert result.tier_tables == ("narrow", "wide")
 
 
@@ -146,7 +149,7 @@ def test_prices_in_another_memory_order_are_the_same_prices() -> None:
     columns = {name: np.asfortranarray(getattr(PAIR, name)) for name in ("open", "high", "low", "close")}
     plan = long("A", at=[0]) + short("B", at=[0])
     result = execute(replace(PAIR, **columns), plan, venue())
-    assert result.equity.tolist() == pytest.approx([1000.0, 1000.0, 1300.0])
+    assert result.equity_values.tolist() == pytest.approx([1000.0, 1000.0, 1300.0])
 
 
 def test_finer_bars_must_have_the_markets_symbols_and_lie_inside_its_bars() -> None:
@@ -184,7 +187,7 @@ def test_positions_count_from_the_first_scored_bar() -> None:
 
 
 def test_trades_as_a_frame() -> None:
-    frame = STORY.trades.to_frame()
+    frame = STORY.trades_table.to_frame()
     assert frame["symbol"].tolist() == ["A", "A"]
     assert frame["side"].tolist() == ["long", "short"]
     assert frame["reason"].tolist() == ["reverse", "open"]
@@ -199,7 +202,7 @@ def test_trades_as_a_frame() -> None:
 
 
 def test_the_ledger_as_a_frame() -> None:
-    frame = STORY.ledger.to_frame()
+    frame = STORY.ledger_table.to_frame()
     assert frame["kind"].tolist() == ["fee", "fee", "trade_pnl", "fee", "fee"]
     assert frame["amount"].tolist() == pytest.approx([-0.999, -1.0989, 99.9, -2.1978, -1.0945])
     assert frame["position"].tolist() == pytest.approx([9.99, 19.98, 0.0, 0.0, -9.95])
@@ -209,7 +212,7 @@ def test_the_ledger_as_a_frame() -> None:
 
 def test_rejections_as_a_frame() -> None:
     result = execute(market([F, F]), long("A", at=[0], exposure=11), venue())
-    frame = result.rejections.to_frame()
+    frame = result.rejections_table.to_frame()
     assert frame[["row", "bar", "symbol", "kind", "reason"]].to_numpy().tolist() == [
         [0, 0, "A", "enter", "insufficient_margin"]
     ]

@@ -52,9 +52,9 @@ def attempt(run: Callable[[], Any]) -> Any:
 
 def all_columns(result: Result) -> bytes:
     """Every number of a result, as bytes."""
-    parts: list[bytes] = [result.equity.tobytes(), repr(result.final_wallet).encode()]
+    parts: list[bytes] = [result.equity_values.tobytes(), repr(result.final_wallet).encode()]
     parts += [repr(dict(result.assumptions)).encode(), repr(result.tier_tables).encode()]
-    for table in (result.trades, result.ledger, result.rejections):
+    for table in (result.trades_table, result.ledger_table, result.rejections_table):
         parts += [np.asarray(getattr(table, name)).tobytes() for name in sorted(vars(table)) if name != "symbols"]
     parts += [result.position_bar.tobytes(), result.position_symbol.tobytes(), result.position_quantity.tobytes()]
     return b"|".join(parts)
@@ -81,7 +81,7 @@ def check_case(market: Any, plan: Any, venue: Any) -> None:
     insured = sum(row["amount"] for row in found.ledger if row["kind"] == "insurance")
     pnl = sum(trade["pnl"] for trade in found.trades)
     assert math.isclose(venue.cash + pnl + insured, found.wallet, rel_tol=0, abs_tol=rounding(venue, found))
-    assert float(result.equity.min()) >= 0
+    assert float(result.equity_values.min()) >= 0
     assert all_columns(result) == all_columns(execute(market, plan, venue))
 
 

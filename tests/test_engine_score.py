@@ -78,9 +78,9 @@ def test_the_figures_are_those_of_the_full_run(case) -> None:
             if name in ("sharpe", "sortino") and (found.squares < 1e-20 or found.losses < 1e-20):
                 continue  # a ratio of rounding errors
             assert value == pytest.approx(full, rel=1e-6, abs=1e-9), (seed, name)
-        assert found.rejections == len(result.rejections)
-        assert found.liquidations == np.count_nonzero(result.trades.reason == EXIT_REASONS.index("liquidation"))
-        sums = np.bincount(result.ledger.kind, weights=result.ledger.amount, minlength=len(LEDGER_KINDS))
+        assert found.rejections == len(result.rejections_table)
+        assert found.liquidations == np.count_nonzero(result.trades_table.reason == EXIT_REASONS.index("liquidation"))
+        sums = np.bincount(result.ledger_table.kind, weights=result.ledger_table.amount, minlength=len(LEDGER_KINDS))
         assert list(found.totals.values()) == pytest.approx(sums.tolist(), abs=1e-6 * venue.cash)
         compared += 1
     assert compared > 100

@@ -28,15 +28,15 @@ def with_stamps(m: Market, *hours: float, rate: float = 0.001, mark: float = NAN
 
 
 def booked(result: Result, kind: str) -> list[float]:
-    return result.ledger.amount[result.ledger.kind == LEDGER_KINDS.index(kind)].tolist()
+    return result.ledger_table.amount[result.ledger_table.kind == LEDGER_KINDS.index(kind)].tolist()
 
 
 def reasons(result: Result) -> list[str]:
-    return [EXIT_REASONS[k] for k in result.trades.reason]
+    return [EXIT_REASONS[k] for k in result.trades_table.reason]
 
 
 def refusals(result: Result) -> list[tuple[int, str]]:
-    found = result.rejections
+    found = result.rejections_table
     return [(int(row), REJECTION_REASONS[k]) for row, k in zip(found.row, found.reason, strict=True)]
 
 
@@ -54,7 +54,7 @@ def test_funding_is_charged_at_the_symbols_own_interval(gap: int, stamps: int) -
 
 def test_funding_is_not_charged_on_a_fixed_grid_of_hours() -> None:
     result = execute(with_stamps(DAY, -5, 3, 11, 19, 27), long("A", at=[0]), venue())
-    assert result.ledger.time.tolist() == [at(3), at(11), at(19)]
+    assert result.ledger_table.time.tolist() == [at(3), at(11), at(19)]
 
 
 # every 8 hours until hour 8, every 4 from then on: 8, 12, 16, 20, 24
@@ -70,7 +70,7 @@ def test_finer_data_does_not_multiply_funding() -> None:
         rule = "worst" if m.fine is None else "fine"
         result = execute(m, long("A", at=[0]), venue(intrabar=rule))
         assert booked(result, "funding") == pytest.approx([-1.0] * 3)
-        assert result.ledger.time.tolist() == [at(8), at(16), at(24)]
+        assert result.ledger_table.time.tolist() == [at(8), at(16), at(24)]
 
 
 # each stamp is late by 4 ms; snapped to the second, the position opened at hour 2 is free then and pays when it leaves at 3
@@ -78,7 +78,7 @@ def test_a_stamp_a_few_milliseconds_late_belongs_to_the_full_second() -> None:
     m = with_stamps(market([F] * 5), 0, 1, 2, 3, 4, 5, jitter=4_000_000)
     result = execute(m, long("A", at=[1]) + Plan.exit("A", at=[2]), venue())
     assert booked(result, "funding") == pytest.approx([-1.0])
-    assert result.ledger.time.tolist() == [at(3)]
+    assert result.ledger_table.time.tolist() == [at(3)]
 
 
 # 10 units at 1%: at the event's own mark of 110, else at the mark series' open of 105, else at the open of 100
@@ -125,14 +125,14 @@ def test_stamps_that_were_made_up_are_counted() -> None:
 def test_a_wick_liquidates_though_the_close_is_back() -> None:
     result = execute(market([F, (100, 100, 90.9, 100), F]), long("A", at=[0], exposure=5), ISOLATED)
     assert reasons(result) == ["liquidation"]
-    assert result.equity.tolist() == pytest.approx([1000.0, 500.0, 500.0])
+    assert result.equity_values.tolist() == pytest.approx([1000.0, 500.0, 500.0])
 
 
 # q = 250; P* = (1000 - 25000)/(250*(0.01 - 1)) = 96.969697; 1000 - 250*3.030303
 def test_a_25x_long_in_cross_margin_is_liquidated() -> None:
     result = execute(market([F, (100, 100, 96.9, 100), F]), long("A", at=[0], exposure=25), venue(leverage=25.0))
     assert reasons(result) == ["liquidation"]
-    assert result.trades.exit_price.tolist() == pytest.approx([96.969697])
+    assert result.trades_table.exit_price.tolist() == pytest.approx([96.969697])
     assert result.final_wallet == pytest.approx(242.424242)
 
 
@@ -142,7 +142,7 @@ def test_a_1x_long_is_never_liquidated(mode: str, rate: float) -> None:
     m = market([F, (100, 100, 0.01, 0.01), flat(0.01), flat(120)])
     result = execute(m, long("A", at=[0]), venue(instrument(mmr=(rate,)), margin_mode=mode, leverage=1.0))
     assert reasons(result) == ["open"]
-    assert result.equity.tolist() == pytest.approx([1000.0, 0.1, 0.1, 1200.0])
+    assert result.equity_values.tolist() == pytest.approx([1000.0, 0.1, 0.1, 1200.0])
 
 
 # equity 1000 - 500 = 500: below the initial margin of 950 at 95, above the maintenance of 95
@@ -158,7 +158,7 @@ def test_maintenance_is_not_the_initial_margin(mode: str) -> None:
 def test_the_tier_is_that_of_the_notional_not_of_the_collateral() -> None:
     tiered = instrument((0.0, 5000.0), (0.01, 0.05), (125.0, 125.0))
     result = execute(market([F, (100, 100, 92, 100)]), long("A", at=[0], exposure=10), venue(tiered))
-    assert result.trades.exit_price.tolist() == pytest.approx([92.631579])
+    assert result.trades_table.exit_price.tolist() == pytest.approx([92.631579])
     assert result.final_wallet == pytest.approx(263.157895)
 
 
@@ -179,7 +179,7 @@ def test_a_tier_table_of_today_is_not_applied_to_2021() -> None:
     at_venue = venue(Instrument(0.001, 0.0, tables), margin_mode="isolated")
     result = execute(both, long("A", at=[0], exposure=5), at_venue)
     assert reasons(result) == ["liquidation"]
-    assert result.trades.exit_time.tolist() == [utc("2022-03-28")]
+    assert result.trades_table.exit_time.tolist() == [utc("2022-03-28")]
     assert result.tier_tables == ("table of 2021", "table of 2022")
     result = execute(early, long("A", at=[0], exposure=5), at_venue)
     assert reasons(result) == ["open"]
@@ -200,7 +200,7 @@ def test_a_table_used_before_its_date_is_named_as_an_assumption() -> None:
 def test_equity_does_not_run_on_below_zero_and_recover() -> None:
     m = market([F, F, flat(85), flat(200), flat(400)])
     result = execute(m, long("A", at=[0, 2, 3], exposure=10), venue())
-    assert result.equity.tolist() == [1000.0, 1000.0, 0.0, 0.0, 0.0]
+    assert result.equity_values.tolist() == [1000.0, 1000.0, 0.0, 0.0, 0.0]
     assert refusals(result) == [(1, "ruined"), (2, "ruined")]
 
 
@@ -208,7 +208,7 @@ def test_what_the_trader_cannot_pay_is_insurance() -> None:
     result = execute(market([F, F, flat(85)]), long("A", at=[0], exposure=10), venue())
     assert booked(result, "liquidation_loss") == pytest.approx([-1500.0])
     assert booked(result, "insurance") == pytest.approx([500.0])
-    assert result.trades.pnl.tolist() == pytest.approx([-1500.0])
+    assert result.trades_table.pnl.tolist() == pytest.approx([-1500.0])
     assert result.final_wallet == 0.0
 
 
@@ -217,7 +217,7 @@ def test_what_the_trader_cannot_pay_is_insurance() -> None:
 
 def test_a_stop_through_a_gap_fills_at_the_open_not_at_its_price() -> None:
     result = execute(market([F, F, (90, 99, 90, 99)]), long("A", at=[0], stop=95.0), venue())
-    assert result.trades.exit_price.tolist() == [90.0]
+    assert result.trades_table.exit_price.tolist() == [90.0]
     assert result.final_wallet == pytest.approx(900.0)
 
 
@@ -255,14 +255,14 @@ WARM = market([F, (100, 150, 50, 100), F, F, flat(110)], trade_from=at(3))
 def test_nothing_acts_before_trading_starts() -> None:
     result = execute(WARM, long("A", at=[0, 1], exposure=50) + long("A", at=[2]), venue())
     assert result.time.tolist() == [at(3), at(4)]
-    assert result.equity.tolist() == pytest.approx([1000.0, 1100.0])
-    assert result.trades.entry_time.tolist() == [at(3)]
-    assert len(result.rejections) == 0
+    assert result.equity_values.tolist() == pytest.approx([1000.0, 1100.0])
+    assert result.trades_table.entry_time.tolist() == [at(3)]
+    assert len(result.rejections_table) == 0
 
 
 def test_a_pending_entry_of_the_warm_up_does_not_live_on() -> None:
     result = execute(WARM, long("A", at=[0], limit=99.0, valid_bars=10), venue())
-    assert len(result.trades) == len(result.rejections) == 0
+    assert len(result.trades_table) == len(result.rejections_table) == 0
 
 
 @pytest.mark.parametrize("column", ["limit", "trigger"])

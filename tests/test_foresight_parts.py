@@ -270,7 +270,11 @@ def test_the_command_checks_a_signal_or_levels_by_name(here):
     ("arguments", "sentence"),
     [
         (["fractl(k=1)"], "No kind of level named 'fractl'. Did you mean 'fractal'?"),
-        (["funding_summ"], "No strategy named 'funding_summ'."),
+        (["fundng_z"], "No strategy, detector or signal named 'fundng_z'. Did you mean 'funding_z'?"),
+        (["fractl"], "No strategy, detector or signal named 'fractl'. Did you mean 'fractal'?"),
+        (["suport_break"], "No strategy, detector or signal named 'suport_break'. Did you mean 'support_break'?"),
+        (["nothing_like_it_at_all"], "No strategy named 'nothing_like_it_at_all'. There are: "),
+        (["./funding.py"], "There is no strategy file ./funding.py."),
         (["--set", "k=2"], "Parameters belong to a strategy, and none is checked; got `k`."),
         (["round", "--engines"], "The engines are compared on the plan of a strategy; name one."),
     ],

@@ -60,7 +60,8 @@ def test_the_licence_is_the_gpl_3():
     assert " ".join(text.split()).startswith("GNU GENERAL PUBLIC LICENSE Version 3, 29 June 2007")
     assert len(text.splitlines()) == 674
     assert PROJECT["project"]["license"] == "GPL-3.0-or-later"
-    assert PROJECT["project"]["license-files"] == ["LICENSE"]
+    assert PROJECT["project"]["license-files"] == ["LICENSE", "backtest/report/html/vendor/LICENSE"]
+    assert all((ROOT / path).is_file() for path in PROJECT["project"]["license-files"])
 
 
 def test_the_command_and_the_python_are_declared():

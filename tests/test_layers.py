@@ -29,11 +29,12 @@ LAYERS = {
     "analysis": "model levels signals errors",
     "catalogue": "model errors",
     "runner": "market plugins engines catalogue model venues errors",
+    "sweep": "runner market plugins engines analysis catalogue model levels signals venues errors",
     "checks": "engines runner levels signals model plugins errors market venues",
     "testing": "checks model",
     "report": "analysis catalogue model errors",
     "backtest": "market model runner venues",
-    "cli": "errors places model venues levels market engines plugins analysis catalogue runner checks report backtest",
+    "cli": "errors places model venues levels market engines plugins analysis catalogue runner sweep checks report backtest",
 }
 ALLOWED = {part: set(others.split()) for part, others in LAYERS.items()}
 OPEN_TO_STRATEGIES = {"backtest", "levels", "signals"}, {"numpy", "pandas", "ta", "backtrader"}

@@ -246,6 +246,10 @@ def test_what_makes_no_sense_is_a_sentence():
         level_map(market(), most=0)
     with pytest.raises(ConfigError, match="`reach` must be a number above 0"):
         level_map(market(), reach=0)
+    with pytest.raises(
+        ConfigError, match="`levels` must be a detector or a table of levels, got 'round'; read text with"
+    ):
+        level_map(market(), levels="round")
     with pytest.raises(MarketError, match="The market market has no bars"):
         level_map(candles([]))
     with pytest.raises(MarketError, match="BTCUSDT has not traded in the market market by then"):

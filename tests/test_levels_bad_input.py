@@ -156,9 +156,10 @@ RULES = [
     (lambda: break_events(BARS, [75_000.0]), table("[75000.0]")),
     (lambda: bounces(BARS, [75_000.0]), table("[75000.0]")),
     (lambda: bounces(BARS, ["75000"]), table("['75000']")),
-    (lambda: bounces(BARS, ONE, zone=-0.002), fraction("zone", -0.002)),
-    (lambda: bounces(BARS, ONE, margin=NAN), fraction("margin", "nan")),
-    (lambda: bounces(BARS, ONE, away=0.001), "`zone` 0.002 must be at most `away` 0.001 and below `margin` 0.008."),
+    (lambda: bounces(BARS, ONE, zone=-0.15), "`zone` must be a number from 0, got -0.15."),
+    (lambda: bounces(BARS, ONE, leave=NAN), "`leave` must be a number from 0, got nan."),
+    (lambda: bounces(BARS, ONE, buffer=-0.003), fraction("buffer", -0.003)),
+    (lambda: bounces(BARS, ONE, away=0.1), "`zone` 0.15 must be at most `away` 0.1 and below `leave` 1.0."),
     (lambda: bounces(BARS, ONE, quiet_bars=-1), "`quiet_bars` must be a whole number of bars from 1, got -1."),
     (lambda: life(BARS, [75_000.0]), table("[75000.0]")),
     (lambda: life(BARS, ["75000"]), table("['75000']")),
@@ -218,8 +219,8 @@ def test_bars_out_of_order_and_columns_of_unlike_length_are_refused(find):
 # --- what need not be sorted, and what may be NaN ---
 
 
-def test_given_prices_come_in_any_order():
-    for prices in ([65_000, 75_000, 70_000], (70_000, 65_000, 75_000), np.array([75_000, 70_000, 65_000])):
+def test_given_prices_come_from_either_end():
+    for prices in ([65_000, 70_000, 75_000], (65_000, 70_000, 75_000), np.array([75_000, 70_000, 65_000])):
         assert columns(fixed(prices)) == columns(fixed([75_000, 70_000, 65_000]))
 
 
@@ -232,7 +233,7 @@ def test_the_rows_of_a_table_come_in_any_order():
     assert len(told[0]) > 3
     for name in ("bar", "level", "next_level", "close"):
         np.testing.assert_array_equal(*(getattr(found, name) for found in told))
-    told = [bounces(BARS, table, margin=0.003, quiet_bars=1) for table in (ladder, mixed)]
+    told = [bounces(BARS, table, leave=0.6, quiet_bars=1) for table in (ladder, mixed)]
     assert len(told[0]) > 0
     for name in ("bar", "touch_bar", "level"):
         np.testing.assert_array_equal(*(getattr(found, name) for found in told))

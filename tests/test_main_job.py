@@ -13,12 +13,17 @@ from command import MARKET, assert_books_balance, call, document, process, table
 
 from backtest import run
 from backtest.catalogue.toml import config_from_toml
+from backtest.catalogue.trials import read_trials
 
 FIGURES = {
     "total_return", "cagr", "sharpe", "sortino", "max_drawdown", "calmar", "trades", "win_rate", "exposure",
     "funding_paid", "fees", "liquidations", "volatility", "open_trades", "final_equity", "unrealised",
 }  # fmt: skip
-FILES = ["config.toml", "equity.parquet", "ledger.parquet", "rejections.parquet", "summary.json", "trades.parquet"]
+FILES = [
+    "assessment.json", "config.toml", "equity.parquet", "ledger.parquet", "rejections.parquet", "report.html",
+    "summary.json", "trades.parquet",
+]  # fmt: skip
+STAMPED = "summary.json"  # which says when the run was made
 UTC = "datetime64[ns, UTC]"
 SHIPPED = (
     "break_retest", "buy_and_hold", "contagion_short", "crowded_long_break", "deleveraging_short", "donchian_break",
@@ -72,15 +77,36 @@ def test_what_is_simulated_is_called_so_at_once_and_everywhere(everything):
 
 def test_the_folders_that_are_named_hold_the_files_that_are_named(everything):
     done, folder = everything
-    named = re.findall(r"^  (results/\S+)$", done.stdout, re.MULTILINE)
+    *named, page = re.findall(r"^  (results/\S+)$", done.stdout, re.MULTILINE)
     assert [Path(n).name.split("_deleveraging")[0] for n in named] == list(SHIPPED)
     assert [sorted(p.name for p in (folder / n).iterdir()) for n in named] == [FILES] * len(SHIPPED)
+    assert re.fullmatch(r"results/compare_[0-9a-f]{10}\.html", page)
+    text = (folder / page).read_text(encoding="utf-8")
+    assert [name for name in SHIPPED if name not in text] == []
     assert sorted(os.listdir(folder)) == ["results"]
+    beside = {".trials.lock", "trials.parquet", Path(page).name}
+    assert {p.name for p in (folder / "results").iterdir()} == {Path(n).name for n in named} | beside
+
+
+def test_every_file_is_in_the_tables_of_the_readme():
+    text = (Path(__file__).parents[1] / "results" / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([\w.]+\.\w+)` \|", text, re.MULTILINE)
+    assert sorted(told) == sorted([*FILES, "note.txt", "trials.parquet", "catalogue.sqlite", "compare_ID.html"])
+
+
+def test_every_run_is_on_record_as_one_trial(everything):
+    _, folder = everything
+    runs = [json.loads(p.read_text()) for p in folder.glob("results/*/summary.json")]
+    assert sorted((t.strategy, t.identity, t.kind) for t in read_trials(folder / "results")) == sorted(
+        (one["strategy"], one["id"], "run") for one in runs
+    )
+    assert [one["luck"]["trials"] for one in runs] == [1] * len(SHIPPED)
+    assert {one["luck"]["days"] for one in runs} == {120}  # 2,880 bars of 1h
 
 
 def test_every_shipped_strategy_trades_on_the_embedded_market_and_its_books_balance(everything):
     _, folder = everything
-    runs = sorted(folder.glob("results/*"))
+    runs = [path for path in sorted(folder.glob("results/*")) if path.is_dir()]
     assert len(runs) == len(SHIPPED)
     for path in runs:
         summary = json.loads((path / "summary.json").read_text())
@@ -118,26 +144,52 @@ def test_an_open_trade_has_no_exit_time(everything):
 
 def test_the_table_of_the_terminal_is_the_summary_in_the_folder(everything):
     done, folder = everything
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("support_break ")]
-    of = json.loads(next(folder.glob("results/support_break*/summary.json")).read_text())["metrics"]
-    assert rows[0][1] == f"{100 * of['total_return']:+.1f}%"
-    assert rows[1][1] == str(of["trades"])
-    assert rows[1][4:6] == [f"{of['funding_paid']:.2f}", f"{of['fees']:.2f}"]
+    rows = figures_of(done, "support_break")
+    of = json.loads(next(folder.glob("results/support_break_*/summary.json")).read_text())["metrics"]
+    assert rows["return"] == f"{100 * of['total_return']:+.1f}%"
+    assert rows["trades"] == str(of["trades"])
+    assert (rows["funding paid"], rows["fees"]) == (f"{of['funding_paid']:.2f}", f"{of['fees']:.2f}")
+
+
+def test_the_best_comes_first_and_is_marked(everything):
+    done, folder = everything
+    metrics = {
+        path.parent.name.split("_deleveraging")[0]: json.loads(path.read_text())["metrics"]
+        for path in folder.glob("results/*/summary.json")
+    }
+    order = sorted(SHIPPED, key=lambda name: -metrics[name]["total_return"])
+    shown = {name: figures_of(done, name) for name in SHIPPED}
+    assert [shown[name]["#"] for name in order] == [str(i) for i in range(1, len(SHIPPED) + 1)]
+    assert [name for name in SHIPPED if shown[name]["return"].endswith("*")] == [order[0]]
+    flattest = max(SHIPPED, key=lambda name: metrics[name]["max_drawdown"])
+    assert [name for name in SHIPPED if shown[name]["max DD"].endswith("*")] == [flattest]
+
+
+def figures_of(done, strategy):
+    """Return header -> cell of the first tables of a terminal, of the row of a strategy, up to the money by kind."""
+    found, header = {}, []
+    for line in done.stdout.split("PnL by ledger kind")[0].splitlines():
+        cells = re.split(r" {2,}", line.strip())
+        if cells[0] in ("run", "strategy"):
+            header = cells[1:]
+        elif re.sub(r"^\d+ ", "", cells[0]) == strategy:
+            found |= dict(zip(header, cells[1:], strict=True))
+    return found
 
 
 def test_a_second_time_it_takes_seconds(everything):
-    """The first run ever compiles the engine; after that all strategies together stay below ten seconds."""
+    """The first run ever compiles the engine, a minute; after that all strategies together take seconds, also on a busy machine."""
     _, folder = everything
     before = time.perf_counter()
     assert process("run", cwd=folder).returncode == 0
-    assert time.perf_counter() - before < 10
+    assert time.perf_counter() - before < 30
 
 
 def test_the_same_again_replaces_its_folders(everything):
     _, folder = everything
-    before = {k: v for k, v in tree(folder / "results").items() if not k.endswith("summary.json")}
+    before = {k: v for k, v in tree(folder / "results").items() if not k.endswith(STAMPED)}
     assert process("run", "donchian_break", cwd=folder).returncode == 0
-    assert {k: v for k, v in tree(folder / "results").items() if not k.endswith("summary.json")} == before
+    assert {k: v for k, v in tree(folder / "results").items() if not k.endswith(STAMPED)} == before
 
 
 def test_the_runs_are_listed_and_shown_again(everything):
@@ -149,10 +201,10 @@ def test_the_runs_are_listed_and_shown_again(everything):
     one = next(r for r in listed if r["strategy"] == "support_bounce")
     shown = process("show", one["id"][:6], cwd=folder)
     assert shown.returncode == 0
-    figures = [line for line in done.stdout.splitlines() if line.startswith("support_bounce ")][:2]
-    alone = [line for line in shown.stdout.splitlines() if line.startswith("support_bounce ")][:2]
-    for line, among_others in zip(alone, figures, strict=True):  # names among others are longer, and leave less room
-        assert line.split()[: len(among_others.split())] == among_others.split()
+    alone = figures_of(shown, "support_bounce")
+    among_others = {name: cell.removesuffix("*") for name, cell in figures_of(done, "support_bounce").items()}
+    assert among_others.pop("#").isdigit()
+    assert alone == among_others
     assert document(process("show", one["id"], "--json", cwd=folder))["metrics"] == one["metrics"]
 
 
@@ -189,7 +241,7 @@ def test_a_strategy_without_a_trade_says_so(here):
 def test_two_markets_are_two_runs(here):
     for market in ("deleveraging-2026", "counterparty-2022"):
         document(call("run", "donchian_break", "--market", market, "--json"))
-    names = sorted(p.name.rsplit("_", 1)[0] for p in (here / "results").iterdir())
+    names = sorted(p.name.rsplit("_", 1)[0] for p in (here / "results").iterdir() if p.is_dir())
     assert names == ["donchian_break_counterparty-2022", "donchian_break_deleveraging-2026"]
 
 
@@ -338,10 +390,11 @@ def test_another_seed_is_another_market(here):
 def test_the_same_from_python(here):
     market = write_market(here)
     result = run("support_break", market=market, levels=(95,), buffer=0, venue="paper", account={"cash": 1000})
-    assert result.trades.to_frame().pnl.tolist() == pytest.approx([0.978723404 - 21.27659574], abs=1e-9)
-    frame = result.ledger.to_frame()
-    assert frame.kind.tolist() == ["funding", "trade_pnl"]
-    assert str(frame.time.dtype) == UTC
+    assert result.trades.pnl.tolist() == pytest.approx([0.978723404 - 21.27659574], abs=1e-9)
+    assert result.trades.index.tolist() == [pd.Timestamp("2026-01-01T06:00Z")]
+    assert result.ledger.kind.tolist() == ["funding", "trade_pnl"]
+    assert str(result.ledger.index.dtype) == UTC
+    assert result.equity.iloc[-1] == pytest.approx(979.702127664)
     assert result.passport.grade == "C"  # the account's tiers are made up
     assert tree(here / "results") == {}
 
@@ -358,7 +411,7 @@ def test_a_strategy_of_ones_own_comes_before_the_shipped_one(here):
     (here / "strategies" / "buy_and_hold.py").write_text(source.replace("Plan.long", "Plan.short"))
     (here / "strategies" / "mine.py").write_text(source)
     document(call("run", "buy_and_hold", "--json"))
-    _, trades, _, _ = tables(next((here / "results").iterdir()))
+    _, trades, _, _ = tables(next((here / "results").glob("buy_and_hold_*")))
     assert trades.side.tolist() == ["short"]
     every = [s["name"] for s in document(call("strategies", "--json"))["strategies"]]
     assert every == sorted((*SHIPPED, "mine"))

@@ -153,7 +153,7 @@ def test_a_million_bars_are_summed_up_in_milliseconds():
     n = 1_000_000
     equity = 1000.0 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 1e-4, n)))
     bars = START + HOUR * np.arange(n, dtype=np.int64)
-    result = make_result(time=bars, equity=equity, final_wallet=float(equity[-1]))
+    result = make_result(time=bars, equity_values=equity, final_wallet=float(equity[-1]))
     analyze(result)
     fastest = math.inf
     for _ in range(5):
@@ -187,7 +187,7 @@ def test_the_summary_of_a_result_worked_by_hand():
 
 def test_sharpe_and_sortino_of_the_summary_are_those_of_the_metrics():
     result = make_result()
-    s, r = analyze(result), metrics.returns(result.equity, 1000.0)
+    s, r = analyze(result), metrics.returns(result.equity_values, 1000.0)
     assert s.sharpe == pytest.approx(metrics.sharpe(r, 8760.0), rel=1e-12)
     assert s.sortino == pytest.approx(metrics.sortino(r, 8760.0), rel=1e-12)
     assert s.volatility == pytest.approx(metrics.volatility(r, 8760.0), rel=1e-12)
@@ -207,7 +207,7 @@ def test_an_open_trade_has_no_win_and_a_liquidation_is_counted():
     trades = make_trades()
     trades.reason[0] = EXIT_REASONS.index("liquidation")
     trades.pnl[0] = 0.0
-    s = analyze(make_result(trades=trades))
+    s = analyze(make_result(trades_table=trades))
     assert (s.liquidations, s.win_rate) == (1, 0.0)
 
 
@@ -220,7 +220,7 @@ def test_no_bars_at_all():
     empty = np.empty(0, np.int64)
     result = make_result(
         time=empty,
-        equity=np.empty(0),
+        equity_values=np.empty(0),
         final_wallet=1000.0,
         position_bar=empty,
         position_symbol=empty,
@@ -241,7 +241,7 @@ def test_the_dictionary_is_json_and_comes_back():
 
 
 def test_undefined_becomes_null_in_json_and_nan_again():
-    flat = make_result(equity=np.full(5, 1000.0))
+    flat = make_result(equity_values=np.full(5, 1000.0))
     data = analyze(flat).to_dict()
     assert data["metrics"]["sharpe"] is None
     assert data["metrics"]["calmar"] is None

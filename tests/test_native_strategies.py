@@ -28,10 +28,12 @@ def test_ma_cross_is_long_from_one_crossing_to_the_next() -> None:
     """Averages of 2 and 3 bars: at the close 13 they are 11.5 and 11, at 11 again 11.5 and 12; orders fill at the next opens."""
     closes = (12.0, 11.0, 10.0, 13.0, 14.0, 12.0, 11.0, 11.0, 11.0)
     found = result_of("ma_cross", path(*closes), venue(), fast=2, slow=3, share=0.5)
-    assert found.trades.to_frame()[["entry_price", "exit_price", "reason"]].values.tolist() == [[13.0, 11.0, "exit"]]
-    assert found.trades.entry_time.tolist() == [at(4)]
-    assert found.trades.exit_time.tolist() == [at(7)]
-    assert found.trades.quantity.tolist() == pytest.approx([38.461])  # 0.5*1000/13, floored to 0.001
+    assert found.trades_table.to_frame()[["entry_price", "exit_price", "reason"]].values.tolist() == [
+        [13.0, 11.0, "exit"]
+    ]
+    assert found.trades_table.entry_time.tolist() == [at(4)]
+    assert found.trades_table.exit_time.tolist() == [at(7)]
+    assert found.trades_table.quantity.tolist() == pytest.approx([38.461])  # 0.5*1000/13, floored to 0.001
 
 
 def test_support_pyramid_adds_out_of_profit_and_covers_on_the_reclaim() -> None:
@@ -41,11 +43,11 @@ def test_support_pyramid_adds_out_of_profit_and_covers_on_the_reclaim() -> None:
     """
     closes = (100.0, 101.0, 100.0, 100.0, 99.0, 99.0, 95.0, 95.0, 97.0, 100.0, 100.0, 100.0)
     found = result_of("support_pyramid", path(*closes), venue(), lookback=3, buffer=0.003, step=0.01)
-    assert found.trades.to_frame()[["side", "quantity", "reason"]].values.tolist() == [
+    assert found.trades_table.to_frame()[["side", "quantity", "reason"]].values.tolist() == [
         ["short", pytest.approx(5.05 + 5.369), "exit"]
     ]
-    assert found.trades.entry_price[0] == pytest.approx((5.05 * 99 + 5.369 * 95) / (5.05 + 5.369))
-    assert found.trades.exit_price[0] == 100.0
+    assert found.trades_table.entry_price[0] == pytest.approx((5.05 * 99 + 5.369 * 95) / (5.05 + 5.369))
+    assert found.trades_table.exit_price[0] == 100.0
 
 
 def test_rsi_rebound_risks_a_share_of_the_equity_on_its_stop() -> None:
@@ -55,9 +57,9 @@ def test_rsi_rebound_risks_a_share_of_the_equity_on_its_stop() -> None:
     """
     closes = (*(100.0 - k for k in range(20)), 84.0, 86.0, 88.0, *(80.0 - k for k in range(12)))
     found = result_of("rsi_rebound", path(*closes, wick=0.5), venue(), period=5, stop=3.0, most=10.0)
-    (first,) = found.trades.to_frame().to_dict("records")
+    (first,) = found.trades_table.to_frame().to_dict("records")
     assert (first["side"], first["reason"], first["entry_price"]) == ("long", "stop", 84.0)
-    assert (found.trades.entry_time[0], found.trades.exit_time[0]) == (at(21), at(26))
+    assert (found.trades_table.entry_time[0], found.trades_table.exit_time[0]) == (at(21), at(26))
     assert first["quantity"] == pytest.approx(1.392)
     assert first["exit_price"] == pytest.approx(84 - 7.183111, abs=1e-5)
     assert first["pnl"] == pytest.approx(-1.392 * 7.183111, abs=1e-5)
@@ -72,8 +74,8 @@ def test_what_a_strategy_did_does_not_depend_on_what_came_later(name: str) -> No
     for n in (7_500, 8_888):
         cut = result_of(name, whole.head(n), account)
         until = int(whole.time[n - 1])
-        rows = np.flatnonzero(full.ledger.time <= until)
-        assert len(cut.ledger) == rows.size > 0
+        rows = np.flatnonzero(full.ledger_table.time <= until)
+        assert len(cut.ledger_table) == rows.size > 0
         for column in ("time", "kind", "amount", "position"):
-            assert getattr(cut.ledger, column).tolist() == getattr(full.ledger, column)[rows].tolist()
-        assert cut.equity.tolist() == full.equity[: len(cut)].tolist()
+            assert getattr(cut.ledger_table, column).tolist() == getattr(full.ledger_table, column)[rows].tolist()
+        assert cut.equity_values.tolist() == full.equity_values[: len(cut)].tolist()

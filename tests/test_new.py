@@ -38,7 +38,7 @@ def test_what_it_writes_runs_and_its_test_passes(here, template):
     info = describe_strategy("mine")
     assert "$" not in (here / found["strategy"]).read_text() + (here / found["test"]).read_text()
     assert all(parameter.meaning for parameter in info.parameters)
-    assert len(run("mine").trades) > 0
+    assert len(run("mine").trades_table) > 0
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_mine.py"],
         capture_output=True, text=True, check=False, cwd=here,

@@ -102,7 +102,7 @@ def test_a_path_is_taken_as_it_is():
     ("asked", "sentence"),
     [
         ("suport_break", "No strategy named 'suport_break'. Did you mean 'support_break'?"),
-        ("", "No strategy named ''. There are: buy_and_hold, "),
+        ("", "No strategy named ''. There are: break_retest, buy_and_hold, "),
         ("mine/idae.py", "There is no strategy file mine/idae.py. Did you mean 'idea.py'?"),
         ("mine/idea", "There is no strategy file mine/idea. Did you mean mine/idea.py?"),
         ("nowhere/x.py", "There is no strategy file nowhere/x.py."),

@@ -193,12 +193,34 @@ def test_the_lines_of_the_series_load(workshop, tmp_path):
     assert load_market(str(tmp_path / "lines.toml"))["BTCUSDT"].close.tolist() == [107_020.4]
 
 
-@pytest.mark.parametrize(("block", "command"), list(zip(of("text"), ("run", "levels"), strict=True)))
+SAMPLES = (("run", "support_break", "buy_and_hold"), ("levels",))
+
+
+@pytest.mark.parametrize(("block", "command"), list(zip(of("text"), SAMPLES, strict=True)))
 def test_the_sample_is_what_the_command_prints(workshop, tmp_path, block, command):
     """Every line of the sample stands in the output, in this order; only lines may be left out."""
-    printed = iter(call(tmp_path, command).splitlines())
+    printed = iter(call(tmp_path, *command).splitlines())
     for line in block.text.splitlines():
         assert line.rstrip() in (p.rstrip() for p in printed), f"{line!r} is not printed (here); mend the sample"
+
+
+def test_the_first_sample_is_of_the_command_that_is_named():
+    assert f"`backtest {' '.join(SAMPLES[0])}`, cut by some lines:\n\n```text" in TEXT
+
+
+def test_the_commands_about_runs_do_what_they_say(tmp_path):
+    table = re.search(r"^## Runs that were made\n.*?(?=^## )", TEXT, re.MULTILINE | re.DOTALL)[0]
+    commands = [shlex.split(told)[1:] for told in re.findall(r"^\| `(backtest .*?)` \|", table, re.MULTILINE)]
+    assert [name for name, *_ in commands] == ["list", "show", "show", "compare", "rerun", "note", "rm"]
+    call(tmp_path, *SAMPLES[0])
+    said = [call(tmp_path, *command) for command in commands]
+    assert "support_break" in said[0]
+    assert "buy_and_hold" not in said[0]
+    assert "identical" in said[4]
+    assert (tmp_path / "last.png").read_bytes().startswith(b"\x89PNG")
+    assert [p.name.split("_deleveraging")[0] for p in (tmp_path / "results").iterdir() if p.is_dir()] == [
+        "support_break"
+    ]
 
 
 # --- what it names ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Real history through the command line: when it broke, what was paid, and what happens where the data end."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,24 @@ def short_funding(folder):
 
 def one_run(*arguments):
     return document(call("run", *arguments, "--json"))["runs"][0]
+
+
+PRICES_ALONE = {
+    "break_retest", "buy_and_hold", "donchian_break", "false_break_reclaim", "ma_cross", "rsi_rebound", "support_bounce",
+    "support_break", "support_pyramid",
+}  # fmt: skip
+
+
+def whole_shelf(market):
+    """Run every strategy on a market that lacks what some need; return the runs and the errors, by strategy."""
+    done = call("run", "--market", market, "--json")
+    assert done.exit_code == 1  # some failed
+    told = json.loads(done.stdout)
+    return {one["strategy"]: one for one in told["runs"]}, {one["strategy"]: one["error"] for one in told["failed"]}
+
+
+def missing(what, feed, market, declare):
+    return f"{what} needs the feed '{feed}', which the market {market} does not have: declare {declare} in the market file."
 
 
 def first_trade(one):
@@ -79,9 +98,13 @@ def test_the_break_of_70000_alone(here):
 
 
 def test_bitcoin_with_funding_open_interest_and_liquidations(here):
-    done = call("run", "--market", bitcoin(here), "--json")
-    runs = {r["strategy"]: r for r in document(done)["runs"]}
-    assert len(runs) >= 4
+    runs, failed = whole_shelf(bitcoin(here))
+    assert set(runs) == PRICES_ALONE | {"crowded_long_break", "deleveraging_short", "liquidation_exhaustion"}
+    assert set(failed) == {"contagion_short", "funding_carry", "recovery_long", "risk_off_hedge"}
+    assert "contagion needs a coin beside BTCUSDT, and the market bitcoin holds no other" in failed["contagion_short"]
+    assert "carry needs two perpetuals, and the market bitcoin holds BTCUSDT" in failed["funding_carry"]
+    assert failed["recovery_long"] == missing("The recovery score", "sentiment", "bitcoin", "[feeds.sentiment]")
+    assert failed["risk_off_hedge"] == missing("Risk-off", "sp500", "bitcoin", "[feeds.sp500]")
     for one in runs.values():
         assert one["grade"] == "B"  # no mark is declared, so the last price stands in for it
         assert one["standing"]["mark"] == {"missing": 1}
@@ -104,7 +127,17 @@ def test_bitcoin_with_funding_open_interest_and_liquidations(here):
 
 
 def test_five_coins_together(here):
-    runs = {r["strategy"]: r for r in document(call("run", "--market", five_coins(here), "--json"))["runs"]}
+    runs, failed = whole_shelf(five_coins(here))
+    assert set(runs) == PRICES_ALONE | {"contagion_short", "funding_carry"}
+    interest = missing("Open interest", "BTCUSDT.open_interest", "five", "`open_interest` under [BTCUSDT]")
+    liquidated = missing("Liquidations", "BTCUSDT.long_liquidations", "five", "`long_liquidations` under [BTCUSDT]")
+    assert failed == {
+        "crowded_long_break": interest,
+        "deleveraging_short": interest,
+        "liquidation_exhaustion": liquidated,
+        "recovery_long": liquidated,
+        "risk_off_hedge": missing("Risk-off", "dollar", "five", "[feeds.dollar]") + " There are: dxy, sp500, vix.",
+    }
     for one in runs.values():
         assert one["grade"] == "B"
         assert one["assumptions"]["proxy_feed:SOLUSDT.funding"] == 1

@@ -124,8 +124,8 @@ def test_the_plan_trades_what_the_loop_trades(setting: Setting, skip: bool) -> N
     assert [row["reason"] for row in trades] == [deal[4] for deal in deals]
     assert [row["entry_price"] for row in trades] == pytest.approx([deal[1] for deal in deals], rel=1e-12)
     assert [row["exit_price"] for row in trades] == pytest.approx([deal[3] for deal in deals], rel=1e-12)
-    np.testing.assert_allclose(result.equity, equity, rtol=1e-9)
-    late = result.rejections
+    np.testing.assert_allclose(result.equity_values, equity, rtol=1e-9)
+    late = result.rejections_table
     assert len(late) <= 1
     assert all(row == len(plan_of(market, setting)) - 1 for row in late.row)
 

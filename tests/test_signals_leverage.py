@@ -79,6 +79,37 @@ def test_a_hole_in_funding_is_unknown_as_long_as_a_window_touches_it():
     same(got[71:], [3e-4] * 25)
 
 
+def test_ten_hours_without_a_stamp_are_a_hole_in_hourly_funding():
+    market = stamped(70, [*range(1, 25), *range(34, 71)], [1e-5] * 61)
+    got = funding_sum(market, BTC)
+    same(got[[23, 24]], [24e-5, 23e-5])  # at 25 h the stamp of that hour may still come
+    assert np.isnan(got[25:57]).all()  # from 26 h on, until the day after the stamp of 34 h
+    same(got[57:], [24e-5] * 13)
+    same(funding_sum(market, BTC, longest_gap=12 * HOUR)[39], 15e-5)  # 17 to 24 h and 34 to 40 h
+    assert np.isnan(funding_sum(market, BTC, longest_gap=9 * HOUR)[39])
+
+
+def test_an_interval_that_changes_is_no_hole():
+    shrinking = stamped(64, [0, 8, 16, 24, 28, 32, 36, 40, *range(41, 65)], [1e-4] * 32)
+    assert np.isfinite(funding_sum(shrinking, BTC)[15:]).all()
+    same(funding_sum(shrinking, BTC)[[39, 43, 63]], [5e-4, 9e-4, 24e-4])
+    growing = stamped(48, [*range(0, 25, 4), 32, 40, 48], [1e-4] * 10)
+    got = funding_sum(growing, BTC)
+    # Six hours after 24 h a stamp seems to be missing, and only that of 40 h, eight hours after the last, says that it is not.
+    assert np.isnan(got[30:39]).all()
+    same(got[[29, 39, 40, 47]], [5e-4, 4e-4, 4e-4, 3e-4])
+
+
+@pytest.mark.parametrize(("every", "first", "end"), [(1, 120, 144), (4, 122, 147), (8, 124, 151)])
+def test_one_stamp_that_is_missing_is_a_hole_at_any_interval(every, first, end):
+    # That of 120 h is missing: late half an interval after it was due, and gone a day after the stamp that follows it.
+    hours = [h for h in range(0, 241, every) if h != 120]
+    got = funding_sum(stamped(240, hours, [1e-4] * len(hours)), BTC)
+    assert np.isfinite(got[24:first]).all()
+    assert np.isnan(got[first:end]).all()
+    assert np.isfinite(got[end:]).all()
+
+
 def test_funding_z_by_hand():
     # Days of 3, 3, 6, 3, 9, 12 basis points in all: before bar 143 stand the 24-hour sums of two days and a bit.
     rates = [1e-4 * k for k in (1, 1, 1, 2, 2, 2, 1, 1, 1, 3, 3, 3, 4, 4, 4)]

@@ -132,7 +132,14 @@ def test_the_simulated_market_deleverages_in_its_fall(simulated):
 
 def test_turned_up_needs_to_have_been_below():
     z = np.array([0.5, -0.1, 0.0, 0.2, 0.2, NAN])
-    same(turned_up(z, DAY * np.arange(6), 2), [0, 0, 1, 1, 0, NAN])
+    same(turned_up(z, DAY * np.arange(6), 2), [NAN, 0, 1, 1, 0, NAN])
+
+
+def test_turned_up_is_not_told_while_a_bar_before_is_unknown():
+    # Above 0 all the while: of 3 and 4 a bar of the two days before is unknown; 7 was below at 6, whatever 5 was.
+    z = np.array([NAN, 0.5, NAN, 0.5, 0.5, 0.5, -0.1, 0.2])
+    same(turned_up(z, DAY * np.arange(8), 2), [NAN, NAN, NAN, NAN, NAN, 0, 0, 1])
+    same(turned_up(np.empty(0), np.empty(0, np.int64), 2), [])
 
 
 def test_lowest_since_by_hand():

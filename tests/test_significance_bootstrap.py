@@ -130,6 +130,26 @@ def test_an_interval_of_what_is_mostly_undefined_is_undefined():
     assert all(math.isnan(end) for end in sig.Bootstrap({"calmar": 1.0}, {"calmar": values}, 1.0).interval("calmar"))
 
 
+@pytest.mark.parametrize(("undefined", "told"), [(50, True), (51, False)])
+def test_an_interval_is_told_while_no_more_replicates_are_undefined_than_its_tails_hold(undefined, told):
+    values = np.r_[np.full(undefined, math.nan), np.linspace(1.0, 2.0, 1000 - undefined)]
+    low, _ = sig.Bootstrap({"sharpe": 1.5}, {"sharpe": values}, 1.0).interval("sharpe")
+    assert (not math.isnan(low)) == told
+
+
+def test_a_replicate_without_a_trade_has_no_ratio_and_no_spread():
+    """Nine days of trades in 105: the sums of a replicate that misses them all leave nothing but rounding."""
+    r = np.zeros(105)
+    r[20:29] = [-0.0211, -0.0234, -0.028, 0.0295, -0.0213, -0.0271, -0.0174, -0.0233, -0.0195]
+    found = sig.bootstrap(r, block=12.0).replicates
+    still = found["total_return"] == 0.0
+    assert still.any()
+    assert np.isnan(found["sharpe"][still]).all()
+    assert np.isnan(found["sortino"][still]).all()
+    assert (found["volatility"][still] == 0.0).all()
+    assert (found["volatility"][~still] > 0.005).all()
+
+
 def test_ruin_is_ruin_in_every_replicate_that_meets_it():
     r = np.full(200, 0.01)
     r[50] = -1.0

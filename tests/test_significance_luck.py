@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -185,6 +186,16 @@ def test_what_would_take_too_long_is_not_said_to_the_day():
         "Not distinguishable from luck: a Sharpe of 0.82 in 400 days; the best of 3 trials of noise would have shown 0.81; "
         "it takes more than a hundred years to tell."
     )
+
+
+def test_one_lucky_day_is_luck():
+    """Of 61 days drawn from 61 a share of (60/61)^61 = 36% misses a given one; they earn nothing, and have no ratio."""
+    luck = judge(np.r_[0.01, np.zeros(60)], trades=40)
+    assert luck.psr > 0.95  # the skewness alone does that
+    assert luck.unearned == pytest.approx((60 / 61) ** 61, abs=0.05)
+    assert luck.verdict == LUCK
+    assert re.search(r"but 3\d% of its replicates in blocks of 1 days? earn nothing", luck.sentence)
+    assert all(math.isnan(end) for end in luck.intervals["sharpe"])
 
 
 def test_a_return_that_is_no_number_is_refused():

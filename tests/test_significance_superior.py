@@ -100,6 +100,23 @@ def test_the_words(p, lead, sentence):
     assert Superior(p, p, p, 1, lead, 2, 500, 3, 1000).sentence(("a", "b"), "flat") == sentence
 
 
+def test_two_days_tell_nothing():
+    found = superior_ability(np.array([[0.1, -1.0], [0.05, 0.0]]))
+    assert found.sentence(("a", "b"), "flat") == "2 days are too few to tell whether any strategy is better than flat."
+
+
+@pytest.mark.parametrize(
+    ("p", "lead", "sentence"),
+    [
+        (0.04, 0.1, "a is better than flat: it does so by luck with a probability of 4.0%."),
+        (0.4, 0.1, "a is not distinguishable from flat: it leads, and it does so by luck with a probability of 40%."),
+        (1.0, -0.1, "a has not earned more than flat in 500 days."),
+    ],
+)
+def test_the_words_on_a_single_strategy(p, lead, sentence):
+    assert Superior(p, p, p, 0, lead, 1, 500, 3, 1000).sentence(("a",), "flat") == sentence
+
+
 def test_the_deviation_of_dependent_days_is_that_of_the_replicates():
     e = np.random.default_rng(10).standard_normal(600)
     for i in range(1, 600):

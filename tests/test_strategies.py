@@ -85,19 +85,20 @@ def test_support_break_takes_levels_leverage_buffer_and_rule():
 
 
 def test_support_bounce_buys_what_held():
-    # 75,000: the zone ends at 75,150, held above 75,600, broken below 74,775.
-    market = candles(
-        [
-            (78_000, 78_000, 77_000, 77_000),
-            (77_000, 77_000, 75_100, 75_300),
-            (75_300, 75_700, 75_200, 75_600),
-            (75_600, 75_900, 75_500, 75_601),
-            (75_601, 75_700, 74_000, 74_000),
-        ]
-    )
-    plan = planned("support_bounce", market)
+    # Bars of a range of 400 that hold the close before them, so that the ATR is 400 throughout: the zone of 75,000 ends at
+    # 75,060, a bounce closes above 75,400, and a quarter of the ATR, 100, is less than 0.3%, 225.
+    before = [(76_500, 76_700, 76_300, 76_500)] * 14 + [
+        (76_500, 76_500, 76_100, 76_150),
+        (76_150, 76_150, 75_750, 75_800),
+    ]
+    held = [(75_800, 75_800, 75_400, 75_450), (75_450, 75_460, 75_060, 75_200), (75_200, 75_500, 75_100, 75_400),
+            (75_400, 75_600, 75_200, 75_401), (75_401, 75_450, 75_050, 75_100)]  # fmt: skip
     columns = ("bar", "kind", "exposure", "close_stop", "target_fraction", "target")
-    assert table(plan, *columns) == [(3, 0, 1.0, 74_775.0, 0.03, None)]
+    plan = planned("support_bounce", candles([*before, *held]))
+    assert table(plan, *columns) == [(19, 0, 1.0, 74_775.0, 0.03, None)]
+    assert len(planned("support_bounce", candles([*before, *held]), zone=0.1)) == 0
+    assert table(planned("support_bounce", candles([*before, *held]), leave=0.9), "bar") == [(18,)]  # above 75,360
+    assert table(planned("support_bounce", candles([*before, *held]), buffer_atr=1), "close_stop") == [(74_600.0,)]
 
 
 def test_donchian_break_shorts_every_close_below_the_channel():
@@ -171,6 +172,12 @@ def test_a_strategy_imports_only_what_strategies_may(name):
         ("support_break", {"levels": "75000,-1"}, ConfigError, "A level must be a price above 0, got -1.0."),
         ("support_break", {"levels": "75000,75000"}, ConfigError, "The level 75000.0 stands twice."),
         (
+            "support_bounce",
+            {"levels": "80000,7000,75000"},
+            ConfigError,
+            "`levels` must be in order, high to low or low to high; 75000.0 stands after 7000.0.",
+        ),
+        (
             "support_break",
             {"buffer": 3},
             ConfigError,
@@ -178,9 +185,9 @@ def test_a_strategy_imports_only_what_strategies_may(name):
         ),
         (
             "support_bounce",
-            {"zone": 0.1},
+            {"zone": 0.6},
             ConfigError,
-            "`zone` 0.1 must be at most `away` 0.005 and below `margin` 0.008.",
+            "`zone` 0.6 must be at most `away` 0.5 and below `leave` 1.0.",
         ),
         (
             "donchian_break",
@@ -223,8 +230,8 @@ def test_the_example_for_backtrader_runs(tmp_path, monkeypatch):
     (tmp_path / "strategies" / "dip_buyer.py").write_text(example, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     result = run("dip_buyer", fall=0.04)
-    assert set(result.trades.to_frame().reason) <= {"stop", "target", "open"}
-    assert len(result.trades) >= 3
+    assert set(result.trades_table.to_frame().reason) <= {"stop", "target", "open"}
+    assert len(result.trades_table) >= 3
 
 
 def test_the_readme_lists_every_shipped_strategy():

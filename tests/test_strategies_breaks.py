@@ -46,7 +46,7 @@ def test_a_ride_holds_through_the_next_level_and_leaves_on_its_reclaim():
     result = get_engine("fast")(
         market, planned("support_break", market, levels=RUNGS, ladder="ride"), load_venue("paper")
     )
-    first = result.trades.to_frame().iloc[0]
+    first = result.trades_table.to_frame().iloc[0]
     # Sold at the open of bar 2, 74,700; the close of bar 5 reclaims 70,000, so it leaves at the open of bar 6.
     assert (first.entry_time.hour, first.exit_time.hour, first.reason) == (2, 6, "close_stop")
 
@@ -106,7 +106,7 @@ def test_a_ride_never_amends_what_is_not_held(market):
     assume(np.isfinite(market.close).all())  # an entry read in a halt is refused, which a plan can't see
     plan = planned("support_break", market, levels="103,101,100,98", ladder="ride", buffer=0.001)
     result = get_engine("fast")(market, plan, load_venue("paper"))
-    assert "no_position" not in set(result.rejections.to_frame().reason)
+    assert "no_position" not in set(result.rejections_table.to_frame().reason)
 
 
 # --- break_retest ----------------------------------------------------------------------------------------------------
@@ -130,6 +130,13 @@ def test_a_failed_retest_is_shorted_with_the_stop_above_its_high():
 
 def test_the_stop_is_no_lower_than_the_reclaim_of_the_level():
     assert table(planned("break_retest", candles(RETEST), levels="100", margin=0), "stop", "target") == [(100.3, None)]
+
+
+def test_the_stop_is_that_of_the_retest_and_not_of_the_fall():
+    # A wick below 99.7 at bar 1, back up to 103 and the break at bar 2: neither high is that of the retest.
+    fall = [(102, 102, 101, 101), (101, 104, 99, 100), (100, 103, 98.5, 99.2), (99.2, 99.5, 97, 98), *RETEST[3:]]
+    plan = planned("break_retest", candles(fall), levels="100,90")
+    assert table(plan, *STOPPED) == [(5, ENTER, -1.0, 100.3002, 90.0, None)]
 
 
 def test_a_break_that_is_not_tested_is_left_alone():
@@ -177,13 +184,16 @@ def test_a_reclaim_may_have_to_come_soon():
 
 
 def test_a_bounce_of_a_moving_level_counts_only_while_it_is_the_one():
-    # The low of the first day, 100, is touched in the last hour of the second, whose low of 100.1 then takes its place.
-    first, second = [(102, 103, 100, 102)] + [(102, 103, 101, 102)] * 23, [(102, 103, 101, 102)] * 23
-    market = candles([*first, *second, (102, 102, 100.1, 100.5), (100.5, 101.5, 100.5, 101.5)])
-    assert table(planned("support_bounce", market, levels="100"), "bar", "close_stop") == [(48, 99.7)]
+    # Bars of a range of 2 that hold the close before them: the ATR is 2. The low of the first day, 100, is touched in the last
+    # hour of the second, at 100.2, and the bounce, a close above 102, comes when that day's low has taken its place.
+    at = [(103, 104, 102, 103)]
+    fall, held = [(103, 103.5, 101.5, 102), (102, 102.2, 100.2, 101.5)], [(101.5, 102.6, 100.6, 102.3)]
+    first = [(103, 103.5, 101.5, 102), (102, 102, 100, 101.6), (101.6, 103.2, 101.2, 103), *at * 21]
+    market = candles([*first, *at * 22, *fall, *held])
+    assert table(planned("support_bounce", market, levels="100"), "bar", "close_stop") == [(48, 99.5)]
     assert len(planned("support_bounce", market, levels="50", kinds="prior('day')")) == 0
-    earlier = candles([*first, *second[:3], (102, 102, 100.1, 100.5), (100.5, 101.5, 100.5, 101.5)])
-    assert table(planned("support_bounce", earlier, levels="50", kinds="prior('day')"), "bar") == [(28,)]
+    earlier = candles([*first, *at * 3, *fall, *held])
+    assert table(planned("support_bounce", earlier, levels="50", kinds="prior('day')"), "bar") == [(29,)]
 
 
 # --- deleveraging_short ----------------------------------------------------------------------------------------------
@@ -292,7 +302,7 @@ def test_while_a_signal_of_the_crowd_is_not_known_nothing_is_done():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_trades_on_the_embedded_market(name):
-    assert len(run(name).trades) > 0
+    assert len(run(name).trades_table) > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

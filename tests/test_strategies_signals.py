@@ -235,6 +235,7 @@ def test_what_is_missing_is_named(name, market, sentence):
             {"leave": 0.8},
             "leave and enter must be shares above 0 and up to 1, leave below enter, got 0.8 and 0.8",
         ),
+        ("donchian_break", {"buffer": -1}, "buffer must be a fraction from 0 to below 1, not percent, got -1.0"),
         ("recovery_long", {"buffer": -0.1}, "buffer must be a fraction from 0 to below 1, got -0.1"),
         (
             "contagion_short",
@@ -286,7 +287,7 @@ def test_what_signals_refuse_is_said_in_their_words(name, market, parameters, se
 
 @every
 def test_each_trades_on_the_embedded_market(name):
-    trades = run(name).trades.to_frame()
+    trades = run(name).trades_table.to_frame()
     assert len(trades) >= 1
     if name == "funding_carry":  # both legs or none
         sides = trades.groupby("entry_time").side.agg(sorted).tolist()

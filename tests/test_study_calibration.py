@@ -16,7 +16,7 @@ from backtest.analysis.event_study.settings import Settings
 from backtest.levels import fractal
 
 BARS, SETS, LEVELS = 6_000, 199, "round | fractal(k=12)"
-FEWEST, WALKS = 30, 300
+FEWEST, WALKS = 60, 300
 NAMES = (
     "bounce", "false break", "next level before reclaim", "next level before reclaim, less martingale", "forward return 1h",
     "forward return 4h", "forward return 24h", "forward return 3d", "forward return 7d",
@@ -26,7 +26,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def p_values(request):
-    """Return (walks, statistics) one-sided p-values on walks: 30 of them, 300 with --full."""
+    """Return (walks, statistics) one-sided p-values on walks: 60 of them, 300 with --full."""
     walks = WALKS if request.config.getoption("--full") else FEWEST
     rows = []
     for seed in range(walks):

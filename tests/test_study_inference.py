@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backtest.analysis.event_study.assumptions import assumptions
 from backtest.analysis.event_study.inference import (
     benjamini_hochberg,
     day_interval,
+    effect_of_means,
     events_needed,
     holm,
     p_above,
     p_two_sided,
     wilson,
 )
+from backtest.analysis.event_study.settings import Settings
 from backtest.analysis.event_study.survival import kaplan_meier
 
 nan = math.nan
@@ -32,6 +35,20 @@ def test_intervals_of_wilson_as_published(hits, events, low, high):
 
 def test_no_event_has_no_interval():
     assert all(math.isnan(end) for end in wilson(0, 0))
+
+
+def test_what_so_many_events_find_in_means():
+    # J. Cohen, Statistical Power Analysis, 2nd ed. 1988, table 2.4.1 at 5% two-sided and 80%: 393 and 64 in each group
+    assert effect_of_means(393) == pytest.approx(0.20, abs=0.0005)
+    assert effect_of_means(64) == pytest.approx(0.50, abs=0.006)
+    assert effect_of_means(1847) == pytest.approx((1.959964 + 0.841621) * math.sqrt(2 / 1847), rel=1e-6)
+
+
+def test_it_is_said_what_enough_events_find_of_shares_and_of_means():
+    assert assumptions(Settings(), 3_600_000_000_000)[-1] == (
+        "Enough events: to find a difference of 4.6 points between shares near a half with power 80% at 5%, about 1,847 in each"
+        " arm. As many find a difference of 9.2% of a standard deviation between means."
+    )
 
 
 # Y. Benjamini & Y. Hochberg (1995), section 4.2: 15 tests, of which their procedure finds 4 at 5% and Bonferroni 3

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bars_made import bars_from, random_bars
+from bars_made import bars_from, head, random_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_walks import walk
@@ -14,7 +14,18 @@ from backtest.analysis.event_study.lines import Path, lowest_between
 from backtest.analysis.event_study.moves import excursions, forward_returns
 from backtest.analysis.event_study.outcomes import events_of, waits
 from backtest.analysis.event_study.placebo import Grid, count_real, placement
-from backtest.analysis.event_study.sets_walk import BOUNCES, BREAKS, CHANCE, FALSE, HITS, KEPT, MOVES, NEXT, TOUCHES
+from backtest.analysis.event_study.sets_walk import (
+    BOUNCES,
+    BREAKS,
+    CHANCE,
+    FALSE,
+    HITS,
+    KEPT,
+    MOVES,
+    NEXT,
+    TOUCH,
+    TOUCHES,
+)
 from backtest.analysis.event_study.settings import Settings
 from backtest.levels import RULES, LifeRules, break_events, fixed, fractal, life
 
@@ -43,9 +54,9 @@ DRAWN = [
 ]  # fmt: skip
 
 
-def drawn():
+def drawn(steps=DRAWN):
     rows = [(105.0, 106.0, 104.0, 105.0)] * 14
-    for low, close in DRAWN:
+    for low, close in steps:
         rows.append((rows[-1][3], low + 2.0, low, close))
     return bars_from(rows)
 
@@ -104,6 +115,37 @@ def test_a_level_has_one_break_in_the_reclaim_time():
     assert found.bar.tolist() == [20]  # that of bar 24 comes 4 bars later
 
 
+def test_a_break_without_its_whole_time_is_in_no_share_of_false_breaks():
+    # 98.15 breaks at 27 and is back at 28; with three bars to come back, 30 must be there for it to count.
+    for size, outcome in ((30, math.nan), (31, 1.0)):
+        _, totals, found = real(head(drawn(), size), fixed([100.0, 98.15]), ASKED)
+        np.testing.assert_array_equal(found.false, [1, 0, outcome])
+        assert (totals[BREAKS], totals[FALSE]) == ((2, 1) if math.isnan(outcome) else (3, 2))
+    # a break that nobody took back counts no sooner: 24 is over at 27
+    assert real(head(drawn(), 28), fixed([100.0]), ASKED)[2].false.tolist() == [1, 0]
+    assert math.isnan(real(head(drawn(), 27), fixed([100.0]), ASKED)[2].false[1])
+
+
+# Touched at 16, broken at 17 and taken back at 18: in the zone at 20, four bars after the touch, and at 22, six after it.
+SOON = [(103.0, 103.5), (101.5, 101.6), (99.6, 99.7), (98.2, 98.9), (98.8, 100.7), (100.5, 101.5), (100.1, 101.5),
+        (101.0, 101.6), (100.2, 101.2)]  # fmt: skip
+# Broken at 17, too, and from below in the zone at 22, before the close above at 23: in the zone from above at 25.
+BELOW = [*SOON[:4], (97.5, 98.0), (97.5, 98.5), (97.0, 98.6), (97.2, 98.7), (98.0, 99.2), (99.0, 100.8), (100.4, 101.5),
+         (100.1, 101.5)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bars", "quiet", "touches"),
+    [(SOON, 6, [16, 22]), (SOON, 4, [16, 20]), (BELOW, 6, [16]), (BELOW, 3, [16, 25])],
+)
+def test_touches_keep_their_distance_across_a_break(bars, quiet, touches):
+    path = Path(drawn(bars), replace(ASKED, touch_bars=quiet))
+    found = path.events(np.array([100.0]), np.zeros(1))
+    assert found.bar[found.kind == TOUCH].tolist() == touches
+    told = life(drawn(bars), fixed([100.0]), LifeRules(quiet_bars=quiet))
+    assert told.bar[np.diff(told.touches, prepend=0) > 0].tolist() == touches
+
+
 def test_levels_near_each_other_are_one():
     _, totals, found = real(drawn(), fixed([100.0, 99.9]), ASKED)
     assert totals[KEPT] == 1
@@ -140,7 +182,7 @@ def test_the_lowest_close_between_two_bars(closes, data):
 
 # --- the same as the rules of levels -----------------------------------------------------------------------------------
 
-PRICES = [60_000.0, 58_500.0, 57_000.0, 61_500.0]
+PRICES = [61_500.0, 60_000.0, 58_500.0, 57_000.0]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -173,7 +215,7 @@ def test_levels_that_are_born_later_meet_nearly_what_break_events_find():
     levels = fractal(12).find(bars)
     asked = Settings(merge=1e-9, round_trips=10**6, life_days=10_000.0)
     _, _, found = real(bars, levels, asked)
-    told = break_events(bars, levels, "close", 0.003, 24, buffer_atr=0.25)
+    told = break_events(bars, levels, "close", 0.003, 24, buffer_atr=0.25, life_days=None, round_trips=None)
     ours, theirs = (set(zip(*c, strict=True)) for c in ((found.level, found.bar), (levels.price[told.row], told.bar)))
     kept = {level for level, _ in ours}  # two levels of one cell of the ladder are one
     theirs = {event for event in theirs if event[0] in kept}

@@ -57,13 +57,38 @@ def test_few_distances_are_smoothed():
 
 def test_a_grid_is_moved_as_a_whole():
     _, levels, _ = placed(round_numbers(step=2.5))
-    found = drawn(levels, 2, np.random.default_rng(3))
+    found = drawn(levels, np.random.default_rng(3))
     shift = found - levels.price
     for symbol in (0, 1):
         own = shift[levels.symbol == symbol]
         np.testing.assert_allclose(own, own[0], atol=1e-9)
-        assert 0 < abs(own[0]) <= 1.25
+        assert 0 < abs(own[0]) <= 2.5
     assert shift[levels.symbol == 0][0] != shift[levels.symbol == 1][0]
+
+
+def test_a_grid_keeps_its_sides_and_takes_every_place_between_them():
+    bars, asked = walk(1, 200), Settings()
+    price = float(
+        bars.close[13]
+    )  # the first bar with an ATR: a level a fifth of a step below it, the next above at four fifths
+    at = np.full(3, START + HOUR)
+    grid = Levels(price + np.array([-1.2, -0.2, 0.8]), np.zeros(3), ("round",) * 3, at, at, ((("step", 1.0),),) * 3)
+    levels = placement([Path(bars, asked)], [grid], asked)
+    random = np.random.default_rng(0)
+    shifts = np.array([drawn(levels, random) - levels.price for _ in range(400)])
+    np.testing.assert_allclose(shifts, np.repeat(shifts[:, :1], 3, axis=1), atol=1e-9)
+    assert -0.8 <= shifts.min() < -0.78
+    assert 0.18 < shifts.max() <= 0.2
+    assert np.histogram(shifts[:, 0], bins=4, range=(-0.8, 0.2))[0].min() > 70  # of 100 in each quarter
+
+
+def test_no_level_of_a_grid_changes_its_side_whatever_it_goes_through():
+    levels = placed(round_numbers(), n=6_000)[1]
+    assert np.unique(levels.step).size > 1
+    random, below = np.random.default_rng(1), levels.distance >= 0
+    for _ in range(200):
+        found = drawn(levels, random)
+        np.testing.assert_array_equal(found <= levels.close, below)
 
 
 def test_a_seed_gives_the_same_sets_however_many_are_held_at_once(monkeypatch):

@@ -11,6 +11,7 @@ from backtest.analysis.traded_levels import NO_LEVEL, rungs, traded_levels, watc
 from backtest.engines import get_engine
 from backtest.errors import ConfigError
 from backtest.levels import BreakEvents, Levels, fixed
+from backtest.levels.break_rule import BreakRule
 from backtest.model import Plan, RunConfig
 
 LADDER = fixed([100.0, 95.0, 90.0])
@@ -52,6 +53,17 @@ def test_without_a_break_it_is_the_nearest_level_within_the_width():
     assert found.rung.tolist() == [1, 0]  # 100 is broken, not reclaimed
     assert found.broken.tolist() == [0, 0]
     assert traded_levels(result, market, LADDER, width=0.03).label[1] == "BTCUSDT fixed 95"
+
+
+def test_a_level_breaks_by_the_rule_of_the_strategy():
+    # 100 breaks by the default 0.3% in bar 2, by 2% in bar 3, at whose close the trade was decided; 97 lies within 1% of nothing
+    result, market = run([101, 101, 99, 97, 97, 97], decided=[3])
+    assert traded_levels(result, market, LADDER).label == (NO_LEVEL,)
+    for found in (
+        traded_levels(replace(result, config=RunConfig("s", parameters=(("buffer", 0.02),))), market, LADDER),
+        traded_levels(result, market, LADDER, rule=BreakRule(buffer=0.02)),
+    ):
+        assert (found.label, found.rung.tolist(), found.broken.tolist()) == (("BTCUSDT fixed 100",), [1], [1])
 
 
 def test_a_bounce_off_an_unbroken_level_has_no_rung():

@@ -6,6 +6,7 @@ import numpy as np
 
 from backtest.model.arrays import BoolArray, Float, Int64, utc_text
 from backtest.model.market import Feed, Market
+from backtest.model.memo import memoised
 from backtest.signals.liquidations import in_usd
 from backtest.signals.open_interest import interest
 from backtest.signals.series import is_there, own_feed
@@ -46,6 +47,7 @@ class Flows:
         return {name: np.where(there, getattr(self, name)[first:], 0.0).sum(axis=1) for name in FLOWS}
 
 
+@memoised
 def flows(market: Market, symbol: str) -> Flows:
     """Return what open interest and liquidations say about each bar of a market, as far as they are known at its end.
 

@@ -109,9 +109,9 @@ def assess(
     trials: how often it was tried; seed: of the bootstrap; luck: whether to judge it, which takes the most time.
     """
     traded = traded_levels(result, market, levels) if market is not None and levels is not None else None
-    curve = (result.time, result.interval, result.equity, result.venue.cash)
+    curve = (result.time, result.interval, result.equity_values, result.venue.cash)
     _, earned = metrics.daily_returns(*curve)
-    trips, falls = round_trips(result, market), metrics.drawdowns(result.equity, result.venue.cash)
+    trips, falls = round_trips(result, market), metrics.drawdowns(result.equity_values, result.venue.cash)
     stats, headline = trips.stats(traded), run_figures(result)
     ways_down = drawdown_figures(result, falls, headline["cagr"])
     return Assessment(
@@ -140,7 +140,7 @@ def run_figures(result: Result) -> dict[str, float]:
 def drawdown_figures(result: Result, falls: metrics.Drawdowns, yearly: float) -> dict[str, float]:
     """Return the figures of the way down; hours are those of bars."""
     n, hours = len(result), result.interval / HOUR
-    index = metrics.ulcer(result.equity, result.venue.cash)
+    index = metrics.ulcer(result.equity_values, result.venue.cash)
     return {
         "ulcer": index,
         "martin": metrics.martin(yearly, index),
@@ -173,11 +173,11 @@ def day_figures(earned: Float) -> dict[str, float]:
 
 def held_figures(result: Result) -> dict[str, float]:
     """Return how much was held, by side, and how much was traded."""
-    n, trades = len(result), result.trades
+    n, trades = len(result), result.trades_table
     bar, symbol, quantity = result.position_bar, result.position_symbol, result.position_quantity
     traded = metrics.traded_notional(symbol, quantity, trades.symbol, trades.entry_price, trades.exit_price)
     years = (int(result.time[-1]) - int(result.time[0]) + result.interval) / metrics.YEAR if n else math.nan
-    mean = float(np.mean(result.equity)) if n else math.nan
+    mean = float(np.mean(result.equity_values)) if n else math.nan
     return {
         "exposure_long": metrics.exposure(bar, symbol, np.maximum(quantity, 0.0), n),
         "exposure_short": metrics.exposure(bar, symbol, np.minimum(quantity, 0.0), n),

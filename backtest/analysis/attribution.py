@@ -140,7 +140,7 @@ def attribution_of(
         total=money.total,
         by_trade=money.grouped(money.trade_labels),
         by_symbol=money.grouped(money.symbol_labels),
-        by_side=money.grouped([("short", "", "long")[side + 1] for side in result.trades.side.tolist()]),
+        by_side=money.grouped([("short", "", "long")[side + 1] for side in result.trades_table.side.tolist()]),
         by_month=money.by_bar(*months_of(result)),
         by_level=money.grouped(traded.label) if traded else None,
         by_rung=money.grouped([str(rung or "none") for rung in traded.rung.tolist()]) if traded else None,
@@ -154,9 +154,9 @@ class Money:
     """Every change of money of a result as a row of trade, bar, part and amount, and the sums that are made of them."""
 
     def __init__(self, result: Result, market: Market | None) -> None:
-        ledger, trades = result.ledger, result.trades
+        ledger, trades = result.ledger_table, result.trades_table
         self.result = result
-        self.equity = np.concatenate(([result.venue.cash], result.equity))
+        self.equity = np.concatenate(([result.venue.cash], result.equity_values))
         self.change = float(self.equity[-1] - self.equity[0])
         codes = np.array([PARTS.index(PART_OF_KIND[kind]) for kind in LEDGER_KINDS])
         owner = np.searchsorted(trades.trade, ledger.trade)  # the row of the trade; t for what belongs to none
@@ -199,11 +199,11 @@ class Money:
 
     @property
     def trade_labels(self) -> list[str]:
-        return [str(trade) for trade in self.result.trades.trade.tolist()]
+        return [str(trade) for trade in self.result.trades_table.trade.tolist()]
 
     @property
     def symbol_labels(self) -> list[str]:
-        return [self.result.symbols[j] for j in self.result.trades.symbol.tolist()]
+        return [self.result.symbols[j] for j in self.result.trades_table.symbol.tolist()]
 
     def grouped(self, labels: Sequence[str]) -> Split:
         """Return the parts of all trades of a label; labels: one a trade."""
@@ -239,7 +239,7 @@ def labelled(labels: Sequence[str], sums: Float) -> dict[str, Parts]:
 
 def unrealised(result: Result, market: Market | None) -> Float:
     """Return (t,) the unrealised PnL of each trade at the end, 0 for closed ones; in sum what the equity has beyond the wallet."""
-    trades = result.trades
+    trades = result.trades_table
     found = np.zeros(len(trades))
     opened = np.flatnonzero(np.asarray(trades.reason) == EXIT_REASONS.index("open"))
     if not opened.size or not len(result):
@@ -247,7 +247,7 @@ def unrealised(result: Result, market: Market | None) -> Float:
     price = np.array([last_price(result, market, i) for i in opened.tolist()])
     held = np.array([quantity_held(result, i) for i in opened.tolist()])
     found[opened] = held * (price - trades.entry_price[opened])
-    rest = float(result.equity[-1]) - result.final_wallet - float(found.sum())
+    rest = float(result.equity_values[-1]) - result.final_wallet - float(found.sum())
     weight = np.abs(held) * price
     share = weight / weight.sum() if weight.sum() > 0 else np.full(opened.size, 1.0 / opened.size)
     found[opened] += rest * share
@@ -256,8 +256,8 @@ def unrealised(result: Result, market: Market | None) -> Float:
 
 def last_price(result: Result, market: Market | None, trade: int) -> float:
     """Return the price at which an open trade is marked: the last mark close, else the last close."""
-    price = float(result.trades.exit_price[trade])
-    symbol = result.symbols[int(result.trades.symbol[trade])]
+    price = float(result.trades_table.exit_price[trade])
+    symbol = result.symbols[int(result.trades_table.symbol[trade])]
     if market is None or market.mark is None or symbol not in market.symbols:
         return price
     mark = float(market.mark.close[-1, market.symbols.index(symbol)])
@@ -266,10 +266,10 @@ def last_price(result: Result, market: Market | None, trade: int) -> float:
 
 def quantity_held(result: Result, trade: int) -> float:
     """Return the signed quantity that an open trade holds at the end; one trade a symbol is open at most."""
-    mine = np.flatnonzero(np.asarray(result.position_symbol) == result.trades.symbol[trade])
+    mine = np.flatnonzero(np.asarray(result.position_symbol) == result.trades_table.symbol[trade])
     if mine.size:
         return float(result.position_quantity[mine[-1]])
-    return float(result.trades.quantity[trade]) * int(result.trades.side[trade])
+    return float(result.trades_table.quantity[trade]) * int(result.trades_table.side[trade])
 
 
 def months_of(result: Result) -> tuple[Int64, list[str]]:

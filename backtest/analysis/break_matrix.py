@@ -1,5 +1,6 @@
 """The same breaks under every rule side by side: when each rule confirms one, and the price that waiting for it gives up."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from backtest.analysis.summary import as_plain
-from backtest.errors import ConfigError
+from backtest.errors import ConfigError, did_you_mean
 from backtest.levels import BreakEvents, Levels, atr, break_events
+from backtest.levels.break_rule import false_break_bars
 from backtest.levels.checks import whole_bars
 from backtest.levels.table import check_levels
-from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array, utc_text
+from backtest.model.arrays import BoolArray, Float, Int64, frozen_array, utc_text
 from backtest.model.market import Bars
 
 __all__ = ["BUFFER", "MATRIX_RULES", "BreakMatrix", "MatrixRule", "break_matrix"]
@@ -180,6 +182,7 @@ def break_matrix(
 
     One row is one break: from the first low below the floor, level - delta, to the close above level + delta, as
     `break_events` counts them, whose settings the rules take. A rule that confirms a break twice counts the first time.
+    Reclaims end no level here, since each rule counts others of them: all rules see the same levels for as long.
     buffer: least delta, fraction of the level [D]; within: bars in which a reclaim makes a break a false one, by default
     24, on daily bars 5 [D]. What one can act on is the open after the confirming bar, so that is what waiting costs.
 
@@ -190,7 +193,7 @@ def break_matrix(
     names = [rule.name for rule in rules]
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"A matrix needs rules, each under a name of its own, got {', '.join(names) or 'none'}.")
-    soon = whole_bars("within", within) if within is not None else 5 if bars.interval >= DAY else 24
+    soon = whole_bars("within", within) if within is not None else false_break_bars(bars)
     found = [events_of(bars, levels, rule, buffer, soon) for rule in rules]
     n = len(bars) + 1
     keys = [events.row * n + events.first_bar for events in found]
@@ -204,7 +207,11 @@ def break_matrix(
 
 
 def events_of(bars: Bars, levels: Levels, rule: MatrixRule, buffer: float, within: int) -> BreakEvents:
-    settings: dict[str, Any] = {"buffer": buffer, **dict(rule.settings)}
+    known = tuple(name for name in inspect.signature(break_events).parameters if name not in ("bars", "levels", "rule"))
+    for name, _ in rule.settings:
+        if name not in known:
+            raise ConfigError(f"The rule {rule.name!r} has no setting named {name!r}.{did_you_mean(name, known)}")
+    settings: dict[str, Any] = {"buffer": buffer, "round_trips": None, **dict(rule.settings)}
     if rule.rule == "reclaim":
         settings["within"] = within
     return break_events(bars, levels, rule=rule.rule, **settings)

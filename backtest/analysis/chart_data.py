@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from backtest.errors import ConfigError
+from backtest.errors import ConfigError, StrategyError, did_you_mean
 from backtest.levels import Levels, break_events, fixed, life
-from backtest.levels.break_rule import RULES, BreakRule
+from backtest.levels.break_rule import BreakRule
 from backtest.levels.life import STATES, LifeRules
 from backtest.model.arrays import DAY, BoolArray, Float, Int64
 from backtest.model.config import RunConfig
@@ -24,11 +25,15 @@ __all__ = [
     "daily_equity",
     "level_lines",
     "named_levels",
+    "rule_arguments",
     "watched_levels",
 ]
 
 RETIRED = STATES.index("retired")
 Stretch = tuple[int, int, str]
+PARAMETERS = {name: name for name in ("rule", "buffer", "buffer_atr", "closes", "volume", "volume_bars")} | {
+    "max_wait": "within"
+}
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,29 @@ class BreakRow:
 def watched_levels(strategy: Any, market: Market, config: RunConfig | None = None) -> dict[str, Levels]:
     """Return the levels that a strategy looks at, by symbol: its `watched(market)`, else the prices that it is given.
 
-    A table alone is of the strategy's `symbol`. Where it names none, the result is empty.
+    A table alone is of the strategy's `symbol`. Where it names none, the result is empty. What is no table of levels, or of
+    a symbol that the market lacks, is a StrategyError.
     """
     watched = getattr(strategy, "watched", None)
     if watched is None:
         return named_levels(config, market.symbols) if config is not None else {}
     found = watched(market)
-    if isinstance(found, Mapping):
-        return {str(symbol): levels for symbol, levels in found.items() if len(levels)}
-    return {str(getattr(strategy, "symbol", market.symbols[0])): found} if len(found) else {}
+    tables = found if isinstance(found, Mapping) else {getattr(strategy, "symbol", market.symbols[0]): found}
+    for symbol, levels in tables.items():
+        check_watched(f"{type(strategy).__name__}.watched", symbol, levels, market)
+    return {symbol: levels for symbol, levels in tables.items() if len(levels)}
+
+
+def check_watched(who: str, symbol: Any, levels: Any, market: Market) -> None:
+    if not isinstance(levels, Levels):
+        raise StrategyError(
+            f"{who} must return levels, such as fixed((75_000,)), or a mapping of symbols to them, got {levels!r}."
+        )
+    if symbol not in market.symbols:
+        raise StrategyError(
+            f"{who} names levels of {symbol!r}, and {market.name} holds {', '.join(market.symbols)}."
+            f"{did_you_mean(str(symbol), market.symbols)}"
+        )
 
 
 def named_levels(config: RunConfig, symbols: Sequence[str]) -> dict[str, Levels]:
@@ -97,13 +116,24 @@ def named_levels(config: RunConfig, symbols: Sequence[str]) -> dict[str, Levels]
 
 
 def break_rule(config: RunConfig | None) -> BreakRule:
-    """Return the rule of breaks that a strategy's parameters name (`rule`, `buffer`), the defaults for what they do not."""
+    """Return the rule of breaks that a strategy's parameters name, the defaults for what they do not.
+
+    Read are `rule`, `buffer`, `buffer_atr`, `closes`, `volume`, `volume_bars` and `max_wait`; what is no setting of a rule is
+    passed over, since a strategy may mean something else by the word.
+    """
     parameters = dict(config.parameters) if config is not None else {}
-    rule, buffer = parameters.get("rule"), parameters.get("buffer")
-    found: dict[str, Any] = {"rule": rule} if rule in RULES else {}
-    if isinstance(buffer, float) and 0 <= buffer < 1:
-        found["buffer"] = buffer
-    return BreakRule(**found)
+    found = BreakRule()
+    for parameter, setting in PARAMETERS.items():
+        with suppress(ConfigError, TypeError):
+            given: dict[str, Any] = {setting: parameters[parameter]} if parameter in parameters else {}
+            found = replace(found, **given)
+    return found
+
+
+def rule_arguments(rule: BreakRule) -> dict[str, Any]:
+    """Return what `break_events` takes of a rule."""
+    names = ("rule", "buffer", "buffer_atr", "closes", "volume", "volume_bars", "zone", "within")
+    return {name: getattr(rule, name) for name in names}
 
 
 # --- levels -----------------------------------------------------------------------------------------------------
@@ -158,8 +188,7 @@ def stretches(time: Int64, state: Int64, first: int, last: int, since: int, end:
 def break_rows(bars: Bars, levels: Levels, since: int, rule: BreakRule | None = None) -> tuple[BreakRow, ...]:
     """Return every break of every level from `since` (ns UTC) on, by time, then from the highest level down."""
     rule = BreakRule() if rule is None else rule
-    names = ("rule", "buffer", "buffer_atr", "closes", "volume", "volume_bars", "zone", "within")
-    found = break_events(bars, levels, **{name: getattr(rule, name) for name in names})
+    found = break_events(bars, levels, **rule_arguments(rule))
     kept = np.flatnonzero(bars.known_at[found.bar] >= since)
     order = kept[np.lexsort((-levels.price[found.row[kept]], found.bar[kept]))]
     return tuple(break_row(bars, levels, found, int(e), rule.soon(bars)) for e in order)

@@ -233,8 +233,8 @@ def compare(
 def live(run: Run | Result) -> Run:
     if not isinstance(run, Result):
         return run
-    equity = np.asarray(run.equity, dtype=np.float64)
-    return Live(analyze(run), run.time, equity, run.trades, run.passport, run.config)
+    equity = np.asarray(run.equity_values, dtype=np.float64)
+    return Live(analyze(run), run.time, equity, run.trades_table, run.passport, run.config)
 
 
 def check_runs(views: Sequence[Run]) -> None:

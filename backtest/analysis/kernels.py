@@ -5,11 +5,11 @@ test holds the two together.
 """
 
 import math
-from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from backtest.model.compile import compiled
 
 __all__ = ["equity_moments", "equity_moments_python"]
 
@@ -56,12 +56,4 @@ def equity_moments_python(equity: NDArray[np.float64], cash: float) -> tuple[flo
     return mean, squares, losses, worst
 
 
-def compiled(function: Any) -> Any:
-    """Compile a kernel, cached on disk wherever a folder for the cache can be written."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-equity_moments = compiled(equity_moments_python)
+equity_moments = compiled(equity_moments_python, nogil=True, error_model="numpy")

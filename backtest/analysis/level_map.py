@@ -139,6 +139,10 @@ def level_map(
     bar that traded, numbers out of range.
     """
     settings = checked(most, reach, apart, near, days)
+    if levels is not None and not isinstance(levels, (Detector, Levels)):
+        raise ConfigError(
+            f"`levels` must be a detector or a table of levels, got {levels!r}; read text with `read_levels`."
+        )
     name = (market.symbols[0] if market.symbols else "") if symbol is None else symbol
     market.position(name)
     known = head_at(market, at)

@@ -34,7 +34,7 @@ def comparison_rows(found: "Comparison") -> tuple[list[str], list[list[str]], st
     for i, name in enumerate(found.names):
         cells = [marked(found, figure, i, form) for figure, (_, form) in SHOWN.items()]
         one = lead.get(name)
-        told = "" if one is None else f"{shown(one.value, '{:+.1%}')} ({one.low:+.1%} to {one.high:+.1%})"
+        told = "" if one is None else f"{shown(one.value, '{:+.1%}')}{between(one.low, one.high)}"
         rows.append([name, found.rank_words(i), *cells, told])
     simulated = [SIMULATED] if any(s.grade == "D" for s in found.summaries) else []
     caption = f"{len(found)} runs, ranked by {found.sort.replace('_', ' ')}; * is the best of its column"
@@ -44,6 +44,10 @@ def comparison_rows(found: "Comparison") -> tuple[list[str], list[list[str]], st
 def marked(found: "Comparison", figure: str, row: int, form: str) -> str:
     text = shown(found.figures[figure][row], form)
     return f"{text}*" if row in found.best.get(figure, ()) else text
+
+
+def between(low: float, high: float) -> str:
+    return "" if math.isnan(low) or math.isnan(high) else f" ({low:+.1%} to {high:+.1%})"
 
 
 def shown(value: float, form: str) -> str:

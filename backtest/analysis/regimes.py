@@ -7,6 +7,7 @@ import numpy as np
 from backtest.errors import LevelbreakError, MarketError
 from backtest.model.arrays import DAY, HOUR, Float, Int64, frozen_array
 from backtest.model.market import Funding, Market
+from backtest.model.memo import memoised
 from backtest.signals import RECOVERY, deleveraging, recovery
 
 __all__ = ["REGIMES", "Regimes", "regimes"]
@@ -32,6 +33,7 @@ class Regimes:
         object.__setattr__(self, "code", frozen_array(self.code, np.int64))
 
 
+@memoised
 def regimes(market: Market, symbol: str | None = None) -> Regimes:
     """Return the regime in which each bar of a market began, from what was known at its open.
 

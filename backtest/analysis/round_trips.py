@@ -117,7 +117,7 @@ def over(above: Float, below: Float) -> Float:
 
 def round_trips(result: Result, market: Market | None) -> RoundTrips:
     """Return the trades of a run as columns; MAE and MFE need the market."""
-    trades, reason = result.trades, np.asarray(result.trades.reason)
+    trades, reason = result.trades_table, np.asarray(result.trades_table.reason)
     closed = reason != EXIT_REASONS.index("open")
     end = int(result.time[-1]) + result.interval if len(result) else 0
     left = np.where(closed, trades.exit_time, end)
@@ -130,7 +130,7 @@ def round_trips(result: Result, market: Market | None) -> RoundTrips:
 
 def travelled(result: Result, market: Market | None, closed: BoolArray, left: Int64) -> tuple[Float, Float]:
     """Return (t,) MAE and MFE of the trades; left: (t,) ns UTC, the open of the exit's bar or the end of the run."""
-    trades = result.trades
+    trades = result.trades_table
     mae, mfe = np.full(len(trades), np.nan), np.full(len(trades), np.nan)
     if market is None:
         return mae, mfe

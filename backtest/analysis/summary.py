@@ -126,7 +126,7 @@ def analyze(result: Result) -> Summary:
         settings=venue_settings(result),
         standing=standing_of(result),
         assumptions={name: int(count) for name, count in result.assumptions.items()},
-        rejections=counts(result.rejections.reason, REJECTION_REASONS),
+        rejections=counts(result.rejections_table.reason, REJECTION_REASONS),
         **span(result),
         **performance(result),
         **trading(result),
@@ -169,8 +169,8 @@ def performance(result: Result) -> dict[str, Any]:
     if n == 0:
         names = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "calmar", "exposure")
         return dict.fromkeys(names, math.nan) | {"final_equity": cash, "unrealised": cash - result.final_wallet}
-    moments = equity_moments(np.ascontiguousarray(result.equity), cash)
-    final = float(result.equity[-1])
+    moments = equity_moments(np.ascontiguousarray(result.equity_values), cash)
+    final = float(result.equity_values[-1])
     years = (int(result.time[-1]) - int(result.time[0]) + result.interval) / metrics.YEAR
     exposure = metrics.exposure(result.position_bar, result.position_symbol, result.position_quantity, n)
     figures = risk_and_return(moments, n, cash, final, years, metrics.periods_a_year(result.interval))
@@ -219,18 +219,18 @@ def figures(score: Score) -> dict[str, Any]:
 
 
 def trading(result: Result) -> dict[str, Any]:
-    reason = np.asarray(result.trades.reason)
+    reason = np.asarray(result.trades_table.reason)
     closed = reason != EXIT_REASONS.index("open")
     return {
         "trades": int(reason.size),
         "open_trades": int(reason.size - np.count_nonzero(closed)),
-        "win_rate": metrics.win_rate(result.trades.pnl[closed]),
+        "win_rate": metrics.win_rate(result.trades_table.pnl[closed]),
         "liquidations": int(np.count_nonzero(reason == EXIT_REASONS.index("liquidation"))),
     }
 
 
 def money(result: Result) -> dict[str, Any]:
-    sums = np.bincount(result.ledger.kind, weights=result.ledger.amount, minlength=len(LEDGER_KINDS))
+    sums = np.bincount(result.ledger_table.kind, weights=result.ledger_table.amount, minlength=len(LEDGER_KINDS))
     by_kind = {kind: float(amount) for kind, amount in zip(LEDGER_KINDS, sums, strict=True)}
     return {
         "pnl_by_kind": {kind: amount for kind, amount in by_kind.items() if kind not in MEMO_KINDS},

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backtest.analysis.chart_data import break_rule, rule_arguments
 from backtest.errors import ConfigError, did_you_mean
 from backtest.levels import BreakEvents, Levels, break_events
+from backtest.levels.break_rule import BreakRule
 from backtest.levels.checks import fraction, replaced_at, visible_from
 from backtest.model.arrays import Int64, frozen_array
 from backtest.model.market import Bars, Market
@@ -42,21 +44,21 @@ def traded_levels(
     market: Market,
     levels: Mapping[str, Levels] | Levels,
     *,
-    rule: str = "close",
-    buffer: float = 0.003,
+    rule: BreakRule | None = None,
     width: float = 0.01,
 ) -> TradedLevels:
     """Return which of the watched levels each trade was about.
 
     levels: the tables that the strategy looked at, by symbol; a table alone is of the strategy's `symbol`, else of the
     market's first. A trade was decided at the close of the bar before its entry's. Its level is the deepest one that broke
-    in that bar, by `rule` and `buffer` as in `breaks` [D: its defaults]; where none did, the one nearest to the entry
-    price among those known then and not replaced, at most `width` of the entry price away [D], of equal ones the lower; else none.
-    The rung is that of the level's last break, while it is not reclaimed; see `rungs`. An unknown symbol in `levels` is a
-    ConfigError.
+    in that bar, by `rule`, None for the one that the strategy's parameters name, as `break_rule` reads them; where none
+    did, the one nearest to the entry price among those known then and not replaced, at most `width` of the entry price
+    away [D], of equal ones the lower; else none. The rung is that of the level's last break, while it is not reclaimed;
+    see `rungs`. An unknown symbol in `levels` is a ConfigError.
     """
-    tables, trades = watched_levels(result, levels), result.trades
+    tables, trades = watched_levels(result, levels), result.trades_table
     reach = fraction("width", width)
+    asked = rule_arguments(break_rule(result.config) if rule is None else rule)
     labels = np.full(len(trades), NO_LEVEL, dtype=object)
     row, rung, broken = (np.full(len(trades), fill, np.int64) for fill in (-1, 0, 0))
     decided = np.searchsorted(market.time, trades.entry_time, side="right") - 2
@@ -65,7 +67,7 @@ def traded_levels(
         if not mine.size or not len(table):
             continue
         bars = market[symbol]
-        events = break_events(bars, table, rule, buffer)
+        events = break_events(bars, table, **asked)
         found = level_at(bars, table, events, decided[mine], trades.entry_price[mine], reach)
         row[mine], rung[mine], broken[mine] = found
         at = mine[found[0] >= 0]

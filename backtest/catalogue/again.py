@@ -51,7 +51,7 @@ class Again:
 def compare_again(old: SavedRun, new: SavedRun) -> Again:
     """Return what is the same and what is not; a table that can't be read is a ResultsError."""
     tables = {name: sameness(name, old, new) for name in TABLES}
-    first = first_difference(old.ledger, new.ledger) if tables["ledger"] == "different" else ""
+    first = first_difference(old.table("ledger"), new.table("ledger")) if tables["ledger"] == "different" else ""
     names = dict.fromkeys([*old.metrics, *new.metrics])
     pairs = {name: (old.metrics.get(name), new.metrics.get(name)) for name in names}
     figures = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -184,7 +184,7 @@ def sort_key(text: str, runs: Sequence[RunLine] = ()) -> str:
     more = {figure for run in runs for figure in run.metrics}
     if name in more:
         return name
-    known = (*TEXTS, *FIGURES, *SHORT, *more)
+    known = dict.fromkeys((*TEXTS, *FIGURES, *SHORT, *more))
     raise ConfigError(f"Runs can't be sorted by {text!r}.{did_you_mean(name, known)}")
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from backtest.catalogue.notes import NOTE
-from backtest.catalogue.runs import BrokenRun, RunLine, plain_metrics, read_entry, results_folder
+from backtest.catalogue.runs import BrokenRun, RunEntry, RunLine, plain_metrics, read_entry, results_folder
+from backtest.catalogue.trials import merge_runs
 from backtest.errors import ResultsError
 
 __all__ = ["CATALOGUE", "Index", "read_index"]
@@ -41,13 +42,17 @@ class Index:
 
 @dataclass(frozen=True)
 class Row:
-    """What is kept of a folder; stamp: by which a change is noticed; problem: why it is no run; kept: worth keeping."""
+    """What is kept of a folder; stamp: by which a change is noticed; problem: why it is no run; kept: worth keeping.
+
+    entry: the run with its summary, where that was just read.
+    """
 
     folder: str
     stamp: str
     line: RunLine
     problem: str = ""
     kept: bool = True
+    entry: RunEntry | None = None
 
 
 class NotOursError(Exception):
@@ -58,7 +63,7 @@ def read_index(results: str | os.PathLike[str] | None = None) -> Index:
     """Return what is under results/, with the catalogue's file brought up to date.
 
     A damaged file is made again; one that is locked, can't be written or is somebody else's is left alone, and what it
-    lacks is read from the folders. `problem` says so in a sentence.
+    lacks is read from the folders. `problem` says so in a sentence. Runs that are new here are counted as trials, too.
     """
     place = results_folder(results)
     path = place / CATALOGUE
@@ -68,9 +73,22 @@ def read_index(results: str | os.PathLike[str] | None = None) -> Index:
     gone = known.keys() - rows.keys()
     if usable and (changed or gone) and (known or not all(row.problem for row in changed)):
         sentence = keep(path, changed, gone) or sentence
+    sentence = sentence or uncounted(place, rows.values())
     runs = sorted((r.line for r in rows.values() if not r.problem), key=lambda run: (run.created, run.path.name))
     broken = [BrokenRun(row.line.path, row.problem) for name, row in sorted(rows.items()) if row.problem]
     return Index(tuple(runs), tuple(broken), sentence)
+
+
+def uncounted(results: Path, rows: Iterable[Row]) -> str:
+    """Add the runs that were just read to the record of trials where it lacks them; return why that failed, else ""."""
+    read = [row.entry for row in rows if row.entry is not None]
+    if not read:
+        return ""
+    try:
+        merge_runs(results, read)
+    except ResultsError as error:
+        return str(error)
+    return ""
 
 
 def rows_now(results: Path, known: Mapping[str, Row]) -> dict[str, Row]:
@@ -121,7 +139,7 @@ def fresh_row(path: Path, stamp: str) -> Row:
         line = RunLine(path, "", "", "", "", "")
         return Row(path.name, stamp, line, str(error), kept=not refused and is_text(path.name))
     line = RunLine(**{f.name: getattr(entry, f.name) for f in fields(RunLine)})
-    return Row(path.name, stamp, line, kept=is_text(path.name))
+    return Row(path.name, stamp, line, kept=is_text(path.name), entry=entry)
 
 
 def is_text(name: str) -> bool:

@@ -86,23 +86,23 @@ class SavedRun(RunEntry):
 
     @cached_property
     def ledger(self) -> "pd.DataFrame":
-        """Every change of money, in order."""
-        return self.table("ledger")
+        """Every change of money by its time, in order."""
+        return self.indexed("ledger", "time")
 
     @cached_property
     def trades(self) -> "pd.DataFrame":
-        """The round trips; an open one has no exit time."""
-        return self.table("trades")
+        """The round trips by entry time; the exit time of an open one is NaT."""
+        return self.indexed("trades", "entry_time")
 
     @cached_property
-    def equity(self) -> "pd.DataFrame":
-        """Time, equity and the signed position of each symbol, a row a bar."""
-        return self.table("equity")
+    def equity(self) -> "pd.Series[float]":
+        """Equity at each bar's close, by the bars' open times; `table("equity")` has the signed positions, too."""
+        return self.indexed("equity", "time", "equity")["equity"]
 
     @cached_property
     def rejections(self) -> "pd.DataFrame":
-        """The rows of the plan that came to nothing, and why."""
-        return self.table("rejections")
+        """The rows of the plan that came to nothing, by the time at which they failed."""
+        return self.indexed("rejections", "time")
 
     @cached_property
     def assessment(self) -> Mapping[str, Any] | None:
@@ -116,13 +116,21 @@ class SavedRun(RunEntry):
         return data if isinstance(data, dict) else None
 
     def table(self, name: str) -> "pd.DataFrame":
-        """Return one of the Parquet tables; a missing or damaged file is a ResultsError."""
+        """Return one of the Parquet tables as it is in the file; a missing or damaged file is a ResultsError."""
         import pandas as pd
 
         try:
             return pd.read_parquet(self.path / f"{name}.parquet")
         except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
             raise ResultsError(f"The run {self.path.name} has no readable {name}.parquet: {error}.") from error
+
+    def indexed(self, name: str, time: str, *needed: str) -> "pd.DataFrame":
+        """Return one of the tables by a column of times; a file without it, or what else is needed, is a ResultsError."""
+        table = self.table(name)
+        for column in (time, *needed):
+            if column not in table:
+                raise ResultsError(f"{name}.parquet of the run {self.path.name} has no column {column}; run it again.")
+        return table.set_index(time)
 
 
 def results_folder(chosen: str | os.PathLike[str] | None = None) -> Path:
@@ -202,7 +210,7 @@ def write_tables(result: "Result", folder: Path) -> None:
 
     from backtest.catalogue.tables import equity_table, named_table
 
-    tables = {name: named_table(getattr(result, name)) for name in ("ledger", "trades", "rejections")}
+    tables = {name: named_table(getattr(result, f"{name}_table")) for name in ("ledger", "trades", "rejections")}
     for name, table in (tables | {"equity": equity_table(result)}).items():
         parquet.write_table(table, folder / f"{name}.parquet", compression="zstd")
 

@@ -36,7 +36,7 @@ def equity_table(result: Result) -> pa.Table:
     """Return time, equity and each symbol's signed position at the close of each scored bar ("position_SYMBOL")."""
     positions = result.positions
     held = {f"position_{symbol}": numbers(positions[:, j]) for j, symbol in enumerate(result.symbols)}
-    return table({"time": times(result.time), "equity": numbers(result.equity), **held})
+    return table({"time": times(result.time), "equity": numbers(result.equity_values), **held})
 
 
 def table(columns: dict[str, Any]) -> pa.Table:

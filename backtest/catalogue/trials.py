@@ -10,7 +10,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +36,7 @@ __all__ = [
     "hash_of",
     "load_trials",
     "market_hash",
+    "merge_runs",
     "merge_trials",
     "read_trials",
     "record_trial",
@@ -125,6 +126,7 @@ def trial_of_entry(entry: RunEntry) -> Trial:
         days = round((summary["end"] - summary["start"]) / DAY)
         luck = summary.get("luck") or (summary.get("assessment") or {}).get("luck") or {}
         yearly = luck.get("sharpe", summary["metrics"]["sharpe"])
+        f"{entry.strategy}{entry.id}{entry.created}".encode()  # what is no text can't be in the file
         return Trial(
             strategy_name(entry.strategy),
             hash_of(series),
@@ -159,6 +161,17 @@ def merge_trials(results: str | os.PathLike[str] | None, other: str | os.PathLik
     if not path.is_file():
         raise ResultsError(f"There are no trials to merge at {path}.")
     return append(results_folder(results), read_table(path))
+
+
+def merge_runs(results: str | os.PathLike[str] | None, runs: Iterable[RunEntry]) -> int:
+    """Add the saved runs that the file lacks, and return how many; one that does not say what a trial needs is left out."""
+    path, found = results_folder(results) / TRIALS, []
+    for run in runs:
+        with suppress(ResultsError):
+            found.append(trial_of_entry(run))
+    seen = set(keys(read_table(path))) if path.is_file() else set()
+    new = [trial for trial in found if trial.key not in seen]
+    return record_trials(results, new) if new else 0
 
 
 def load_trials(results: str | os.PathLike[str] | None, strategy: str, market_hash: str) -> Trials:

@@ -81,11 +81,11 @@ def largest_differences(fast: Result, backtrader: Result) -> tuple[float, float]
     The ledgers are compared as far as their rows are of the same moment, symbol and kind.
     """
     n = min(len(fast), len(backtrader))
-    a, b = fast.ledger, backtrader.ledger
+    a, b = fast.ledger_table, backtrader.ledger_table
     rows = min(len(a), len(b))
     apart = np.flatnonzero(~same_event(a, b, rows))
     rows = int(apart[0]) if apart.size else rows
-    return largest(fast.equity[:n], backtrader.equity[:n]), largest(a.amount[:rows], b.amount[:rows])
+    return largest(fast.equity_values[:n], backtrader.equity_values[:n]), largest(a.amount[:rows], b.amount[:rows])
 
 
 def largest(x: Any, y: Any) -> float:
@@ -101,7 +101,9 @@ def close(x: Any, y: Any, allowed: float) -> BoolArray:
 
 def rejections(pair: Pair) -> Iterator[Difference]:
     """Give the first rejection that only one engine has, or has for another reason."""
-    rows = [sorted(zip(*(getattr(r.rejections, c).tolist() for c in REFUSED), strict=True)) for r in (pair.a, pair.b)]
+    rows = [
+        sorted(zip(*(getattr(r.rejections_table, c).tolist() for c in REFUSED), strict=True)) for r in (pair.a, pair.b)
+    ]
     for k in range(max(map(len, rows))):
         x, y = (r[k] if k < len(r) else None for r in rows)
         if x == y:
@@ -129,7 +131,7 @@ def same_event(a: Any, b: Any, rows: int) -> BoolArray:
 
 def ledger(pair: Pair) -> Iterator[Difference]:
     """Give the first ledger row that differs: a figure of it, or the whole row where one engine has none like it."""
-    a, b = pair.a.ledger, pair.b.ledger
+    a, b = pair.a.ledger_table, pair.b.ledger_table
     n = min(len(a), len(b))
     figures = {
         "position": close(a.position[:n], b.position[:n], TOLERANCE),
@@ -152,34 +154,36 @@ def ledger(pair: Pair) -> Iterator[Difference]:
 
 def lone_row(pair: Pair, k: int) -> Difference:
     """Return the difference at a row that has no partner: the earlier of the two, or both where they are of one bar."""
-    results = [(pair.bar_of(int(r.ledger.time[k])), r) for r in (pair.a, pair.b) if k < len(r.ledger)]
+    results = [(pair.bar_of(int(r.ledger_table.time[k])), r) for r in (pair.a, pair.b) if k < len(r.ledger_table)]
     bar, first = min(results, key=lambda found: found[0])
     texts = [
-        row_text(r, k) if k < len(r.ledger) and pair.bar_of(int(r.ledger.time[k])) == bar else NOTHING
+        row_text(r, k) if k < len(r.ledger_table) and pair.bar_of(int(r.ledger_table.time[k])) == bar else NOTHING
         for r in (pair.a, pair.b)
     ]
-    return pair.at(bar, int(first.ledger.symbol[k]), rule_of(first, pair.plan, pair.start, k), "ledger row", *texts)
+    return pair.at(
+        bar, int(first.ledger_table.symbol[k]), rule_of(first, pair.plan, pair.start, k), "ledger row", *texts
+    )
 
 
 def row_text(result: Result, k: int) -> str:
-    book = result.ledger
+    book = result.ledger_table
     kind, symbol = LEDGER_KINDS[int(book.kind[k])].replace("_", " "), result.symbols[int(book.symbol[k])]
     return f"{kind} {book.amount[k]:.10g} of {symbol}, position {book.position[k]:.10g}"
 
 
 def rule_of(result: Result, plan: Plan | None, start: int, k: int) -> str:
     """Return the rule behind a ledger row, in the words of its kind, of its trade's entry or of its exit reason."""
-    book = result.ledger
+    book = result.ledger_table
     kind = LEDGER_KINDS[int(book.kind[k])]
     if kind not in ("trade_pnl", "fee", "slippage"):
         return {"liquidation_loss": "liquidation", "liquidation_fee": "liquidation"}.get(kind, kind)
-    index = np.flatnonzero(result.trades.trade == book.trade[k])
+    index = np.flatnonzero(result.trades_table.trade == book.trade[k])
     if not index.size:
         return kind.replace("_", " ")
     i = int(index[0])
     if book.position[k] == 0:
-        return EXIT_REASONS[int(result.trades.reason[i])].replace("_", " ")
-    entry = kind != "trade_pnl" and book.time[k] == result.trades.entry_time[i]
+        return EXIT_REASONS[int(result.trades_table.reason[i])].replace("_", " ")
+    entry = kind != "trade_pnl" and book.time[k] == result.trades_table.entry_time[i]
     return entry_rule(result, plan, i) if entry else "resize"
 
 
@@ -187,7 +191,7 @@ def entry_rule(result: Result, plan: Plan | None, i: int) -> str:
     """Return how a trade was entered: the last row of the plan that was in force for its symbol and side."""
     if plan is None or len(plan) == 0:
         return "entry"
-    trades = result.trades
+    trades = result.trades_table
     names = np.array(plan.symbols, dtype=object)[plan.symbol]
     bar = int(trades.entry_bar[i])
     side = np.sign(plan.exposure) == np.sign(int(trades.side[i]))
@@ -220,10 +224,10 @@ MONEY = ("pnl", "fees", "funding", "slippage")
 
 def trades(pair: Pair) -> Iterator[Difference]:
     """Give the differences of trades, the earliest first: at an entry, at an exit, or a trade without a partner."""
-    orders = [np.argsort(r.trades.trade, kind="stable") for r in (pair.a, pair.b)]
+    orders = [np.argsort(r.trades_table.trade, kind="stable") for r in (pair.a, pair.b)]
     n = min(map(len, orders))
     columns: dict[str, Any] = {
-        name: [getattr(r.trades, name)[order] for r, order in zip((pair.a, pair.b), orders, strict=True)]
+        name: [getattr(r.trades_table, name)[order] for r, order in zip((pair.a, pair.b), orders, strict=True)]
         for name in (*AT_ENTRY, *AT_EXIT)
     }
     same = {name: equal(name, x[:n], y[:n], pair.money()) for name, (x, y) in columns.items()}
@@ -245,7 +249,7 @@ def differing_trade(pair: Pair, columns: dict[str, Any], same: dict[str, BoolArr
     times = [int(t[k]) for t in columns["entry_time" if what in AT_ENTRY else "exit_time"] if t[k] != NO_TIME]
     bar = pair.bar_of(min(times)) if times else len(pair.a) - 1
     if what in AT_ENTRY:
-        rule = entry_rule(pair.a, pair.plan, int(np.argsort(pair.a.trades.trade, kind="stable")[k]))
+        rule = entry_rule(pair.a, pair.plan, int(np.argsort(pair.a.trades_table.trade, kind="stable")[k]))
     else:
         rule = EXIT_REASONS[int(columns["reason"][0][k])].replace("_", " ")
     values = [trade_value(pair.a, what, column[k]) for column in columns[what]]
@@ -254,7 +258,7 @@ def differing_trade(pair: Pair, columns: dict[str, Any], same: dict[str, BoolArr
 
 def lone_trade(pair: Pair, result: Result, i: int) -> Difference:
     """Return the difference at a trade that only one of the results has."""
-    trades = result.trades
+    trades = result.trades_table
     text = f"trade {int(trades.trade[i])}, {trades.quantity[i]:.10g} at {trades.entry_price[i]:.10g}"
     values = [text if r is result else NOTHING for r in (pair.a, pair.b)]
     rule = entry_rule(result, pair.plan, i)
@@ -287,7 +291,7 @@ def positions(pair: Pair) -> Iterator[Difference]:
 
 def equity(pair: Pair) -> Iterator[Difference]:
     """Give the first equity at a close that differs, or the first bar that only one of the results has."""
-    x, y = pair.a.equity, pair.b.equity
+    x, y = pair.a.equity_values, pair.b.equity_values
     n = min(len(x), len(y))
     for bar in np.flatnonzero(~close(x[:n], y[:n], pair.money())).tolist():
         yield pair.at(bar, None, "equity at the close", "equity", float(x[bar]), float(y[bar]))

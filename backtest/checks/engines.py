@@ -108,9 +108,9 @@ def compare_results(
         interval=market.interval,
         cash=ran[0].venue.cash,
         bars=sizes(fast, other, "time"),
-        trades=sizes(fast, other, "trades"),
-        ledger_rows=sizes(fast, other, "ledger"),
-        rejections=sizes(fast, other, "rejections"),
+        trades=sizes(fast, other, "trades_table"),
+        ledger_rows=sizes(fast, other, "ledger_table"),
+        rejections=sizes(fast, other, "rejections_table"),
         final_equity=(last_equity(fast), last_equity(other)),
         equity_difference=equity,
         ledger_difference=ledger,
@@ -131,4 +131,4 @@ def sizes(fast: Result | LevelbreakError, other: Result | LevelbreakError, table
 
 
 def last_equity(result: Result | LevelbreakError) -> float:
-    return float(result.equity[-1]) if isinstance(result, Result) else float("nan")
+    return float(result.equity_values[-1]) if isinstance(result, Result) else float("nan")

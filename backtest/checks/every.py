@@ -10,10 +10,12 @@ from backtest.checks.engines import EngineComparison, compare_engines
 from backtest.checks.foresight import Foresight, check_foresight
 from backtest.checks.parts import Part, Parts, check_parts, part_named, parts_in, shipped_parts
 from backtest.errors import ConfigError, MarketError, StrategyError, did_you_mean
+from backtest.levels.spec import KINDS
 from backtest.model import RunConfig
-from backtest.plugins import BacktraderStrategy, find_strategy, load_strategy
+from backtest.plugins import BacktraderStrategy, find_strategy, load_strategy, strategy_names
 from backtest.plugins.importing import import_file, looks_like_one
 from backtest.runner import configure, market_of, venue_of
+from backtest.signals import SIGNALS
 
 __all__ = ["CHECKS", "Checked", "check_strategy"]
 
@@ -94,15 +96,23 @@ def parts_of(name: str) -> tuple[tuple[Part, ...], bool]:
         return shipped_parts(), True
     try:
         file = find_strategy(name)
-    except StrategyError:
+    except StrategyError as error:
         part = part_named(name)
         if part is None:
-            raise
+            raise nearest_of_all(name, error) from None
         return (part,), True
     module = import_file(file)
     parts = parts_in(module)
     own = (c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__)
     return parts, bool(parts) and file.class_name is None and not any(map(looks_like_one, own))
+
+
+def nearest_of_all(name: str, error: StrategyError) -> StrategyError:
+    """Return the error with the nearest name of strategies, detectors and signals together; itself where none is near."""
+    near = did_you_mean(name, {*strategy_names(), *KINDS, *SIGNALS})
+    if not near.startswith(" Did") or not str(error).startswith("No strategy named"):
+        return error
+    return StrategyError(f"No strategy, detector or signal named {name!r}.{near}")
 
 
 def checked_parts(config: RunConfig, parts: tuple[Part, ...], checks: tuple[str, ...], cuts: int | None) -> Checked:

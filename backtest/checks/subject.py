@@ -154,7 +154,7 @@ def order_rows(orders: list[tuple[Any, ...]]) -> Observed:
 
 def ledger_rows(result: Result, market: Market) -> Observed:
     """A row at a bar's close, where the next one opens, counts for the next: it may be a fill at that open."""
-    book = result.ledger
+    book = result.ledger_table
     columns = {
         "kind": np.array(LEDGER_KINDS, dtype=object)[book.kind],
         "symbol": np.array(result.symbols, dtype=object)[book.symbol],

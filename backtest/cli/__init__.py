@@ -6,11 +6,14 @@ from backtest.cli.app import app
 from backtest.cli.catalogue import list_, note, rerun, rm, show
 from backtest.cli.compare import compare
 from backtest.cli.data import fetch
+from backtest.cli.forward import forward
 from backtest.cli.levels import levels
 from backtest.cli.listings import markets, strategies, venues
 from backtest.cli.new import new
+from backtest.cli.optimise import optimise
 from backtest.cli.runs import check, run
 from backtest.cli.study import study
+from backtest.cli.sweep import sweep
 from backtest.cli.tiers import tiers
 
 __all__ = [
@@ -18,18 +21,21 @@ __all__ = [
     "check",
     "compare",
     "fetch",
+    "forward",
     "levels",
     "list_",
     "main",
     "markets",
     "new",
     "note",
+    "optimise",
     "rerun",
     "rm",
     "run",
     "show",
     "strategies",
     "study",
+    "sweep",
     "tiers",
     "venues",
 ]

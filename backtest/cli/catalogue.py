@@ -244,13 +244,12 @@ def rerun(
     from tempfile import TemporaryDirectory
 
     from backtest.catalogue import compare_again, load_run
-    from backtest.cli.keeping import keep_runs
 
     first = load_run(run, results, say)
     with data_folder(folder), TemporaryDirectory(prefix="backtest-") as place:
         ran = made_again(first, Path(place))
         found = compare_again(first, load_run("last", place))
-        kept = keep_runs([(first.config.strategy, ran)], results)[0].folder if keep else None
+        kept = kept_folder(first.config.strategy, ran, results) if keep else None
     if json:
         print_json(again_facts(first, found, kept))
     else:
@@ -279,6 +278,15 @@ def made_again(first: "SavedRun", place: Path) -> "Ran":
         raise ResultsError(f"{first.path.name} can't be made again: {error}") from error
     save_run(ran.result, analyze(ran.result).to_dict(), place, source=source)
     return ran
+
+
+def kept_folder(strategy: str, ran: "Ran", results: Path | None) -> Path:
+    from backtest.cli.keeping import keep_runs
+
+    (kept,) = keep_runs([(strategy, ran)], results)
+    if isinstance(kept, LevelbreakError):
+        raise kept
+    return kept.folder
 
 
 def again_facts(first: "SavedRun", again: "Again", kept: Path | None) -> dict[str, Any]:

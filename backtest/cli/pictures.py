@@ -23,7 +23,7 @@ def write_png(saved: "SavedRun", path: Path) -> tuple[Path, str]:
 
 def market_and_levels(saved: "SavedRun") -> "tuple[Market | None, Mapping[str, Any] | None, str]":
     """Return the market of a run with the levels that its strategy looks at, or None and why it can't be had."""
-    from backtest.analysis.chart_data import watched_levels
+    from backtest.cli.keeping import watched
     from backtest.plugins import load_strategy
     from backtest.runner import market_of
 
@@ -35,7 +35,7 @@ def market_and_levels(saved: "SavedRun") -> "tuple[Market | None, Mapping[str, A
         return None, None, "The picture has no price: the data of the market are not those of the run any more."
     try:
         strategy = load_strategy(saved.config.strategy, dict(saved.config.parameters))
-        return market, watched_levels(strategy, market, saved.config), ""
+        return market, watched(strategy, market, saved.config), ""
     except LevelbreakError:  # without its strategy a run has the levels of its configuration
         return market, None, ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backtest.cli.app import app, print_json, terminal
+from backtest.cli.catalogue import say
 from backtest.cli.folder import data_folder
 from backtest.cli.options import (
     AssumeFunding,
@@ -25,6 +26,7 @@ from backtest.cli.options import (
 from backtest.errors import ConfigError, LevelbreakError, did_you_mean
 
 if TYPE_CHECKING:
+    from backtest.cli.keeping import Beside, Kept
     from backtest.model.config import RunConfig
 
 __all__ = ["check", "run"]
@@ -117,29 +119,51 @@ def parameter_names(strategy: str) -> set[str]:
 
 def report(names: Sequence[str], outcomes: Sequence[Any], results: Path | None, json: bool) -> None:
     """Keep and print what was run; exit with 1 where some of several strategies failed, with 2 where all did."""
-    from backtest.cli.keeping import beside, keep_runs
+    from backtest.cli.keeping import beside
 
-    failures = {name: o for name, o in zip(names, outcomes, strict=True) if isinstance(o, LevelbreakError)}
+    found = finished(names, outcomes, results)
+    failures = {name: one for name, one in found.items() if isinstance(one, LevelbreakError)}
     if len(failures) == len(names) and len({str(error) for error in failures.values()}) == 1:
         raise failures[names[0]]
-    kept = keep_runs([(name, o) for name, o in zip(names, outcomes, strict=True) if name not in failures], results)
-    sentences = {name: str(error) for name, error in failures.items()}
+    kept = [one for one in found.values() if not isinstance(one, LevelbreakError)]
     compared = beside(kept, results) if len(kept) > 1 else None
-    if json:
-        failed = [{"strategy": name, "error": sentence} for name, sentence in sentences.items()]
-        page = {"html": str(compared.page)} if compared else {}
-        print_json({"runs": [saved_summary(one.folder) for one in kept], "failed": failed, **page})
-    elif compared:
-        from backtest.report.compare import print_runs_beside
-
-        print_runs_beside(compared.found, [k.folder for k in kept], terminal(), compared.page, sentences)
-    else:
-        from backtest.report import print_report
-
-        luck = kept[0].assessment.luck if kept else None
-        print_report([k.summary for k in kept], [k.folder for k in kept], terminal(), sentences, luck)
+    if compared and compared.problem:
+        say(compared.problem)
+    sentences = {name: str(error) for name, error in failures.items()}
+    print_json(facts(kept, sentences, compared)) if json else print_kept(kept, sentences, compared)
     if failures:
         raise typer.Exit(1 if kept else 2)
+
+
+def print_kept(kept: "Sequence[Kept]", failed: dict[str, str], compared: "Beside | None") -> None:
+    """Print runs: one in full, several beside each other."""
+    from backtest.report import print_report
+    from backtest.report.compare import print_runs_beside
+
+    folders = [one.folder for one in kept]
+    if compared:
+        print_runs_beside(compared.found, folders, terminal(), compared.page, failed)
+    else:
+        luck = kept[0].assessment.luck if kept else None
+        print_report([one.summary for one in kept], folders, terminal(), failed, luck)
+
+
+def facts(kept: "Sequence[Kept]", failed: dict[str, str], compared: "Beside | None") -> dict[str, Any]:
+    page = {"html": compared.page and str(compared.page)} if compared else {}
+    failures = [{"strategy": name, "error": sentence} for name, sentence in failed.items()]
+    return {"runs": [saved_summary(one.folder) for one in kept], "failed": failures, **page}
+
+
+def finished(
+    names: Sequence[str], outcomes: Sequence[Any], results: Path | None
+) -> "dict[str, Kept | LevelbreakError]":
+    """Keep the runs that were made, and return for each name what was kept, or why nothing was."""
+    from backtest.cli.keeping import keep_runs
+
+    found = dict(zip(names, outcomes, strict=True))
+    done = {name: o for name, o in found.items() if not isinstance(o, LevelbreakError)}
+    kept = keep_runs(list(done.items()), results) if done else []
+    return found | dict(zip(done, kept, strict=True))
 
 
 def saved_summary(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from backtest.engines.book import (
     ENTER,
+    NO_JOURNAL,
     RESIZE,
     RULES,
     Desk,
@@ -58,9 +59,9 @@ def fine_of(market: Market) -> tuple[Panel, Int64]:
 
 def rows_of(market: Market, plan: Plan) -> Any:
     """Return the plan's records with symbols in the market's order; where that is the plan's own, without a copy."""
-    columns = np.array([market.position(s) for s in plan.symbols], dtype=np.int32)
-    if np.array_equal(columns, np.arange(columns.size)):
+    if plan.symbols == market.symbols[: len(plan.symbols)]:
         return plan.records
+    columns = np.array([market.position(s) for s in plan.symbols], dtype=np.int32)
     rows = plan.records.copy()
     rows["symbol"] = columns[plan.symbol]
     rows.flags.writeable = False
@@ -131,23 +132,62 @@ def padded(table: TierTable, width: int, closing_fee: float) -> list[tuple[float
     return rows + [(math.inf, 0.0, 0.0, 0.0)] * (width - len(rows))
 
 
-def rules_of(venue: Venue, plan: Plan, record: bool) -> Any:
+class Ground(NamedTuple):
+    """What every plan on a market at a venue stands on: laid out once, and read only.
+
+    start: the first bar that is scored; tables: the tiers; panel, fine, bounds, stamps: the prices and funding events; book: the
+    positions of a flat account; rules: the venue's numbers for the summary form.
+    """
+
+    start: int
+    tables: Tables
+    panel: Panel
+    fine: Panel
+    bounds: Int64
+    stamps: Stamps
+    book: Any
+    rules: Any
+
+
+def ground_of(market: Market, venue: Venue, record: bool = False) -> Ground:
+    """Lay out what does not depend on the plan; a market without bars to trade is a MarketError."""
+    start = market.start_bar
+    if start >= len(market):
+        raise MarketError(f"The market {market.name} has no bars to trade; it has {len(market)} in all.")
+    tables, panel = tables_of(market, venue, start), panel_of(market)
+    fine, bounds = fine_of(market) if venue.intrabar == "fine" else (panel, NO_BOUNDS)
+    rules = rules_of(venue, False, record)
+    return Ground(start, tables, panel, fine, bounds, stamps_of(market), book_of(market, venue, tables), rules)
+
+
+def book_of(market: Market, venue: Venue, tables: Tables) -> Any:
+    """Return the positions of a flat account."""
+    instruments = [venue.instrument(symbol) for symbol in market.symbols]
+    return new_book([i.lot for i in instruments], [i.minimum_notional for i in instruments], tables.first)
+
+
+def rules_of(venue: Venue, late_trail: bool, record: bool) -> Any:
     """Return the venue's numbers as one record; `late_trail`: a trail may be set long after the entry."""
     figures = (venue.cash, venue.maker, venue.taker, venue.slippage, venue.liquidation_fee, venue.leverage)
     margin = (venue.margin_mode == "isolated", venue.maintenance == "entry")
     return np.array(
-        [(*figures, *margin, venue.intrabar == "best", venue.intrabar == "fine", record, plan.trails_late)], RULES
+        [(*figures, *margin, venue.intrabar == "best", venue.intrabar == "fine", record, late_trail)], RULES
     )
 
 
-def desk_of(market: Market, plan: Plan, venue: Venue, tables: Tables, record: bool) -> Desk:
-    """Lay everything out that the kernels need but the prices."""
-    instruments = [venue.instrument(symbol) for symbol in market.symbols]
-    book = new_book([i.lot for i in instruments], [i.minimum_notional for i in instruments], tables.first)
-    entries, resizes = int(np.count_nonzero(plan.kind == ENTER)), int(np.count_nonzero(plan.kind == RESIZE))
-    journal = new_journal(record, entries, resizes, len(plan), market.funding.time.size)
-    records = (rules_of(venue, plan, record), rows_of(market, plan), new_account(venue.cash), book, *journal)
+def desk_of(market: Market, plan: Plan, venue: Venue, ground: Ground) -> Desk:
+    """Lay everything out that the kernels need but the prices; each desk has an account, a book and a journal of its own."""
+    rules = ground.rules
+    if plan.trails_late:
+        rules = rules.copy()
+        rules["late_trail"] = True
+    journal = NO_JOURNAL
+    if rules[0]["record"]:
+        entries, resizes = int(np.count_nonzero(plan.kind == ENTER)), int(np.count_nonzero(plan.kind == RESIZE))
+        journal = new_journal(entries, resizes, len(plan), market.funding.time.size)
+    records = (rules, rows_of(market, plan), new_account(venue.cash), ground.book.copy(), *journal)
     if numba.config.DISABLE_JIT:  # stepped through in Python, where only these give their fields as attributes
         records = tuple(array.view(np.recarray) for array in records)
     rules, rows, account, book, ledger, trades, rejections, changes = records
-    return Desk(rules[0], tables.tiers, rows, account[0], book, ledger, trades, rejections, changes, totals=np.zeros(9))
+    tiers = ground.tables.tiers
+    return Desk(rules[0], tiers, rows, account[0], book, ledger, trades, rejections, changes, totals=np.zeros(9))

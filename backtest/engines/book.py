@@ -156,14 +156,16 @@ def new_account(cash: float) -> Any:
     return account
 
 
-def new_journal(keep: bool, entries: int, resizes: int, rows: int, stamps: int) -> tuple[Any, Any, Any, Any]:
+def new_journal(entries: int, resizes: int, rows: int, stamps: int) -> tuple[Any, Any, Any, Any]:
     """Return buffers for ledger, trades, rejections and changes of position, large enough for any run of the plan.
 
     An entry books at most 7 ledger rows until it is closed (fee and slippage twice, the PnL, a liquidation fee, insurance), a
-    resize 3 and a stamp 1. The summary form keeps nothing.
+    resize 3 and a stamp 1.
     """
-    if not keep:
-        entries = resizes = rows = stamps = 0
     ledger = np.empty(7 * entries + 3 * resizes + stamps, LEDGER_ROW)
     changes = np.empty(2 * entries + resizes, CHANGE_ROW)
     return ledger, np.empty(entries, TRADE_ROW), np.empty(rows, REJECTION_ROW), changes
+
+
+NO_JOURNAL = new_journal(0, 0, 0, 0)
+"""What the summary form writes to: nothing."""

@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from backtest.engines.arrays import NO_BOUNDS, Tables, desk_of, fine_of, panel_of, stamps_of, tables_of
+from backtest.engines.arrays import Ground, Tables, desk_of, ground_of
 from backtest.engines.book import ACCOUNT, NOTHING, Desk
 from backtest.engines.stated import stated_assumptions
 from backtest.engines.walk import walk
-from backtest.errors import FundingHoleError, MarketError
+from backtest.errors import FundingHoleError
 from backtest.model import Ledger, Market, Plan, Rejections, Result, Score, Trades, Venue
 from backtest.model.arrays import Float
 from backtest.model.result import LEDGER_KINDS, NO_TIME
 
-__all__ = ["execute", "score"]
+__all__ = ["execute", "ground_of", "score"]
+
+NO_EQUITY = np.empty(0)
 
 
 def execute(market: Market, plan: Plan, venue: Venue, *, skip: bool = True) -> Result:
@@ -23,33 +25,29 @@ def execute(market: Market, plan: Plan, venue: Venue, *, skip: bool = True) -> R
     skip: pass over bars in which nothing can happen; without it every bar goes through the whole law, to the same result.
     A plan that breaks a rule, a market without bars and a position held through a funding hole are errors.
     """
-    start = market.start_bar
-    if start >= len(market):
-        raise MarketError(f"The market {market.name} has no bars to trade; it has {len(market)} in all.")
-    tables = tables_of(market, venue, start)
-    desk = desk_of(market, plan, venue, tables, True)
-    equity = np.empty(len(market) - start)
-    settle(market, venue, desk, tables, equity, start, skip)
-    result = collect(market, plan, venue, tables, desk, equity, start)
-    refuse_holes(market, result, desk.trades["inside"][: len(result.trades)])
-    return replace(result, assumptions=assumptions_of(market, result, desk, tables))
+    ground = ground_of(market, venue, True)
+    desk = desk_of(market, plan, venue, ground)
+    equity = np.empty(len(market) - ground.start)
+    settle(desk, ground, equity, skip)
+    result = collect(market, plan, venue, ground.tables, desk, equity, ground.start)
+    refuse_holes(market, result, desk.trades["inside"][: len(result.trades_table)])
+    return replace(result, assumptions=assumptions_of(market, result, desk, ground.tables))
 
 
-def score(market: Market, plan: Plan, venue: Venue) -> Score:
+def score(market: Market, plan: Plan, venue: Venue, ground: Ground | None = None) -> Score:
     """Run a plan like `execute`, but leave only sums: no equity curve, ledger or trades; a fraction of the time and memory.
+
+    ground: `ground_of(market, venue)` where many plans are run on one market at one venue.
 
     The figures of `backtest.analysis.figures` are those of the full run. A market with a funding hole goes through `execute`
     first, since only its trades say whether a position was held through it.
     """
-    start = market.start_bar
-    if start >= len(market):
-        raise MarketError(f"The market {market.name} has no bars to trade; it has {len(market)} in all.")
+    ground = ground or ground_of(market, venue)
     if market.funding_holes:
         execute(market, plan, venue)
-    tables = tables_of(market, venue, start)
-    desk = desk_of(market, plan, venue, tables, False)
-    settle(market, venue, desk, tables, np.empty(0), start, True)
-    return score_of(market, venue, desk, start)
+    desk = desk_of(market, plan, venue, ground)
+    settle(desk, ground, NO_EQUITY, True)
+    return score_of(market, venue, desk, ground.start)
 
 
 def score_of(market: Market, venue: Venue, desk: Desk, start: int) -> Score:
@@ -79,11 +77,10 @@ def score_of(market: Market, venue: Venue, desk: Desk, start: int) -> Score:
     )
 
 
-def settle(market: Market, venue: Venue, desk: Desk, tables: Tables, equity: Float, start: int, skip: bool) -> None:
+def settle(desk: Desk, ground: Ground, equity: Float, skip: bool) -> None:
     """Walk the bars; what happens is written on the desk."""
-    panel = panel_of(market)
-    fine, bounds = fine_of(market) if venue.intrabar == "fine" else (panel, NO_BOUNDS)
-    walk(desk, panel, fine, bounds, tables.switches, stamps_of(market), equity, np.empty(6), start, skip)
+    panel, fine, bounds, stamps = ground.panel, ground.fine, ground.bounds, ground.stamps
+    walk(desk, panel, fine, bounds, ground.tables.switches, stamps, equity, np.empty(6), ground.start, skip)
 
 
 def collect(market: Market, plan: Plan, venue: Venue, tables: Tables, desk: Desk, equity: Float, start: int) -> Result:
@@ -93,14 +90,14 @@ def collect(market: Market, plan: Plan, venue: Venue, tables: Tables, desk: Desk
     return Result(
         time=market.time[start:],
         interval=market.interval,
-        equity=equity,
+        equity_values=equity,
         final_wallet=float(account["wallet"]),
         position_bar=changes["bar"] - start,
         position_symbol=changes["symbol"],
         position_quantity=changes["quantity"],
-        trades=trades_of(market, desk.trades[: account["trades"]]),
-        ledger=Ledger(symbols=market.symbols, **columns(desk.ledger[: account["ledger"]])),
-        rejections=rejections_of(market, plan, desk.rejections[: account["rejections"]]),
+        trades_table=trades_of(market, desk.trades[: account["trades"]]),
+        ledger_table=Ledger(symbols=market.symbols, **columns(desk.ledger[: account["ledger"]])),
+        rejections_table=rejections_of(market, plan, desk.rejections[: account["rejections"]]),
         venue=venue,
         passport=market.passport,
         symbols=market.symbols,
@@ -133,7 +130,7 @@ def rejections_of(market: Market, plan: Plan, records: Any) -> Rejections:
 
 def refuse_holes(market: Market, result: Result, inside: Any) -> None:
     """Raise when a position was held at a time for which its funding is unknown; `inside`: ns by which an exit may be later."""
-    trades = result.trades
+    trades = result.trades_table
     end = int(market.time[-1]) + market.interval
     for hole in market.funding_holes:
         mine = trades.symbol == market.position(hole.symbol)
@@ -168,7 +165,7 @@ def assumptions_of(market: Market, result: Result, desk: Desk, tables: Tables) -
 
 def bars_without_mark(market: Market, result: Result) -> int:
     """Bars, summed over positions, for which the last price stood in for the mark."""
-    trades = result.trades
+    trades = result.trades_table
     total = 0
     for j in range(len(market.symbols)):
         mine = trades.symbol == j

@@ -8,6 +8,7 @@ from backtest.levels.detector import check_bars, whole
 from backtest.levels.periods import Periods, periods
 from backtest.model.arrays import Float
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["atr", "average_true_range", "daily_atr"]
 
@@ -15,6 +16,7 @@ BLOCK = 256
 BLOCKS = 64  # smoothed together: they fit in the cache
 
 
+@memoised
 def atr(bars: Bars, n: int = 14) -> Float:
     """Return (len(bars),) the average true range of n bars at each bar's close, quote units, NaN in the first n - 1.
 
@@ -27,6 +29,7 @@ def atr(bars: Bars, n: int = 14) -> Float:
     return average_true_range(bars.high, bars.low, bars.close, whole("n", n))
 
 
+@memoised
 def average_true_range(high: Float, low: Float, close: Float, n: int = 14) -> Float:
     """Return (k,) Wilder's average true range of prices (k,); the rules are those of `atr`."""
     there = np.isfinite(close)
@@ -47,6 +50,7 @@ def true_range(high: Float, low: Float, close: Float) -> Float:
     return ranges
 
 
+@memoised
 def daily_atr(bars: Bars, n: int = 14) -> tuple[Periods, Float, Float]:
     """Return the completed UTC days that traded, and at the end of each (k,) the ATR of n days and the close."""
     days, high, low, close = periods(bars, "day").traded(bars)

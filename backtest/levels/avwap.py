@@ -14,10 +14,12 @@ from backtest.levels.table import NEVER, Levels
 from backtest.levels.zigzag import Zigzag
 from backtest.model.arrays import Float, Int64
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["Avwap", "anchored_vwap", "avwap"]
 
 
+@memoised
 def anchored_vwap(high: Float, low: Float, close: Float, volume: Float, anchor: Int64 | None = None) -> Float:
     """Return (n,) sum(tp*v)/sum(v) from each bar's anchor up to it, tp = (H+L+C)/3, in quote units.
 

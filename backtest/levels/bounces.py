@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.errors import ConfigError
-from backtest.levels.checks import fraction, over_from, spaced, visible_from, whole_bars
-from backtest.levels.detector import check_bars
-from backtest.levels.table import Levels, check_levels
-from backtest.model.arrays import BoolArray, Float, Int64, frozen_array
+from backtest.levels.break_rule import BreakRule
+from backtest.levels.life import LifeRules, life
+from backtest.levels.table import Levels
+from backtest.model.arrays import Float, Int64, frozen_array
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["Bounce", "Bounces", "bounces"]
 
@@ -32,7 +32,8 @@ class Bounces:
 
     bar: (k,) increasing, the bar whose close confirms the bounce; time: (k,) ns UTC, that bar's close; touch_bar:
     (k,) the last touch before; level: (k,) the highest level that held at the bar; close: (k,) the bar's close; row:
-    (k,) position of `level` in the table of levels. Prices in quote units.
+    (k,) position of `level` in the table of levels; delta: (k,) the margin at the bar: a close below level - delta breaks
+    the level. Prices and margins in quote units.
     """
 
     bar: Int64
@@ -41,11 +42,12 @@ class Bounces:
     level: Float
     close: Float
     row: Int64
+    delta: Float
 
     def __post_init__(self) -> None:
         for name in ("bar", "time", "touch_bar", "row"):
             object.__setattr__(self, name, frozen_array(getattr(self, name), np.int64))
-        for name in ("level", "close"):
+        for name in ("level", "close", "delta"):
             object.__setattr__(self, name, frozen_array(getattr(self, name), np.float64))
 
     def __len__(self) -> int:
@@ -59,68 +61,49 @@ class Bounces:
         return (self[i] for i in range(len(self)))
 
 
+@memoised
 def bounces(
     bars: Bars,
     levels: Levels,
-    zone: float = 0.002,
-    away: float = 0.005,
-    margin: float = 0.008,
+    zone: float = 0.15,
+    away: float = 0.5,
+    leave: float = 1.0,
     buffer: float = 0.003,
+    buffer_atr: float = 0.25,
     quiet_bars: int = 6,
+    *,
+    life_days: float | None = 180.0,
+    round_trips: int | None = 2,
 ) -> Bounces:
     """Return the bars at which a touched support has held; each row uses nothing later than its bar's close.
 
-    Touch: a low at or below level * (1 + zone), or the level's own half-width where that is wider, after an earlier
-    close above level * (1 + away) since the last bar that was that low; at least quiet_bars after the level's last
-    touch. Bounce: the first close > level * (1 + margin) from the touch on, its own bar included, before a close <
-    level * (1 - buffer). When two levels hold in one bar, the highest counts: its stop is the nearest.
+    They are the bounces that `life` counts. Touch: a bar that comes within `zone` ATRs of the level, or the level's own
+    half-width where that is wider, after a close more than `away` ATRs above it since the last bar in the zone; at least
+    `quiet_bars` bars after the level's last touch. Bounce: the first close more than `leave` ATRs above the level, from the
+    touch on, its own bar included, before the break, a close below level - delta with delta = max(`buffer` * level,
+    `buffer_atr` ATRs). A broken level has none until a close above level + delta, nor one that is above the price when it
+    becomes known until a close at or above it. When two levels hold in one bar, the highest counts: its stop is the nearest.
 
-    zone, away, margin, buffer: fractions of the level [D: on hourly bars of a major coin about 0.15, 0.5 and 1 ATR,
-    and the buffer of a break], with zone <= away and zone < margin; quiet_bars: [D]. A level that a newer one of its
-    kind replaces (`until`) can still bounce in the bar that replaces it, and is over after that. Bars that did not trade
-    (NaN) change nothing.
+    zone, away, leave, buffer_atr: ATRs of 14 bars at the bar at hand, with zone <= away and zone < leave; buffer: fraction
+    of the level; quiet_bars: bars; life_days, round_trips: a level is given up so many days after it became known, and with
+    so many returns after a break (None: never); given prices and round numbers never are. All of this is [D]. A level that a
+    newer one of its kind replaces (`until`) can still bounce in the bar that replaces it, and is over after that. Without an
+    ATR yet, in the first 13 bars, nothing is a touch; bars that did not trade (NaN) change nothing.
 
-    Errors (ConfigError): a fraction outside [0, 1) or out of that order, quiet_bars below 1, prices that are not
-    `Levels`. Source: hits and bounces as in Osler, FRBNY Economic Policy Review 6(2), 2000, with this project's
-    thresholds.
+    Errors (ConfigError): widths that are negative or out of that order, a buffer outside [0, 1), quiet_bars below 1, prices
+    that are not `Levels`. Source: hits and bounces as in Osler, FRBNY Economic Policy Review 6(2), 2000, with this
+    project's thresholds.
     """
-    check_bars(bars)
-    check_levels(levels)
-    widths = [fraction(*given) for given in (("zone", zone), ("away", away), ("margin", margin), ("buffer", buffer))]
-    if not (widths[0] <= widths[1] and widths[0] < widths[2]):
-        raise ConfigError(f"`zone` {zone} must be at most `away` {away} and below `margin` {margin}.")
-    quiet = whole_bars("quiet_bars", quiet_bars)
-    seen = [slice(*ends) for ends in zip(visible_from(bars, levels), over_from(bars, levels), strict=True)]
-    found = [level_bounces(bars, levels, row, seen[row], widths, quiet) for row in range(len(levels))]
-    bar = np.concatenate([np.empty(0, np.int64), *(b for b, _ in found)])
-    touch = np.concatenate([np.empty(0, np.int64), *(t for _, t in found)])
-    row = np.repeat(np.arange(len(levels)), np.array([b.size for b, _ in found], np.int64))
-    order = np.lexsort((-levels.price[row], bar))
-    order = order[np.concatenate(([True], np.diff(bar[order]) > 0))[: bar.size]]
-    bar, touch, row = bar[order], touch[order], row[order]
-    return Bounces(bar, bars.known_at[bar], touch, levels.price[row], bars.close[bar], row)
-
-
-def level_bounces(
-    bars: Bars, levels: Levels, row: int, seen: slice, widths: list[float], quiet: int
-) -> tuple[Int64, Int64]:
-    """Return the bars that confirm a bounce of one level, and the touch before each."""
-    price, (zone, away, margin, buffer) = float(levels.price[row]), widths
-    top = max(price + price * zone, price + float(levels.half_width[row]))
-    close, low = bars.close[seen], bars.low[seen]
-    touch = spaced(touches(low <= top, close > max(price + price * away, top)), quiet)
-    decided = np.flatnonzero((close > max(price + price * margin, top)) | (close < price - price * buffer))
-    position = np.searchsorted(decided, touch, side="left")
-    touch, position = touch[position < decided.size], position[position < decided.size]
-    last = np.concatenate((np.diff(position) > 0, [True]))[: position.size]
-    bar, touch = decided[position[last]], touch[last]
-    held = close[bar] > price
-    return bar[held] + seen.start, touch[held] + seen.start
-
-
-def touches(inside: BoolArray, away: BoolArray) -> Int64:
-    """Return the bars inside the zone that follow a close away from it, no earlier than the last bar inside."""
-    inside_bars = np.flatnonzero(inside)
-    seen = np.concatenate(([0], np.cumsum(away)))
-    before = np.concatenate(([0], inside_bars[:-1]))[: inside_bars.size]
-    return inside_bars[seen[inside_bars] > seen[before]].astype(np.int64)
+    asked = BreakRule(buffer=buffer, buffer_atr=buffer_atr)
+    rules = LifeRules(
+        buffer=buffer, buffer_atr=buffer_atr, zone=zone, away=away, leave=leave, quiet_bars=quiet_bars,
+        life_days=life_days, round_trips=round_trips,
+    )  # fmt: skip
+    found = life(bars, levels, rules)
+    at = np.flatnonzero(np.diff(found.bounces) > 0) + 1  # what a level tells just before a bounce is the touch
+    at = at[np.lexsort((-levels.price[found.row[at]], found.bar[at]))]
+    at = at[np.concatenate(([True], np.diff(found.bar[at]) > 0))[: at.size]]
+    bar, row, level = found.bar[at], found.row[at], levels.price[found.row[at]]
+    return Bounces(
+        bar, bars.known_at[bar], found.bar[at - 1], level, bars.close[bar], row, asked.delta(bars, bar, level)
+    )

@@ -12,18 +12,25 @@ from backtest.levels.detector import check_bars, number
 from backtest.levels.spans import by_blocks
 from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 if TYPE_CHECKING:
     from backtest.levels.break_walk import Passing
 
-__all__ = ["RULES", "BreakEvents", "BreakRule", "Walked"]
+__all__ = ["RULES", "BreakEvents", "BreakRule", "Walked", "false_break_bars"]
 
 RULES = ("wick", "close", "n_closes", "retest", "reclaim")
 """What a break may be; on one level the first of "wick" is never later than of "close", nor that than of "n_closes"."""
 
 ATR_BARS = 14
+MANY = 1 << 60  # reclaims: none ends the level
 FALSE_BREAK_BARS, FALSE_BREAK_BARS_DAILY = 24, 5
 """[D] A reclaim this soon makes a break a false one."""
+
+
+def false_break_bars(bars: Bars) -> int:
+    """Return R [D]: the bars in which a reclaim makes a break a false one, and in which a level has one event at most."""
+    return FALSE_BREAK_BARS_DAILY if bars.interval >= DAY else FALSE_BREAK_BARS
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +94,19 @@ class BreakRule:
 
     def soon(self, bars: Bars) -> int:
         """Return the bars in which a reclaim makes a break a false one."""
-        daily = bars.interval >= DAY
-        return self.within or (FALSE_BREAK_BARS_DAILY if daily else FALSE_BREAK_BARS)
+        return self.within or false_break_bars(bars)
 
-    def walk(self, bars: Bars, price: Float, start: Int64, end: Int64) -> "Walked":
-        """Return what happens to levels (k,), each seen from its bar `start` and over at its bar `end`."""
+    def walk(self, bars: Bars, price: Float, start: Int64, end: Int64, trips: Int64 | None = None) -> "Walked":
+        """Return what happens to levels (k,), each seen from its bar `start` and over at its bar `end` or with reclaim `trips`."""
         check_bars(bars)
         from backtest.levels.break_walk import Following, Watched, follow_breaks  # imported late: it imports numba
 
         rule = Following(self.rule == "wick", self.closes if self.rule == "n_closes" else 1, float(self.buffer))
-        ladder = Watched(np.ascontiguousarray(price), np.ascontiguousarray(start), np.ascontiguousarray(end))
+        most = np.full(price.size, MANY) if trips is None else trips
+        ladder = Watched(*(np.ascontiguousarray(column) for column in (price, start, end, most)))
         return Walked(self, bars, price, follow_breaks(self.passing(bars), ladder, rule))
 
+    @memoised
     def passing(self, bars: Bars) -> "Passing":
         from backtest.levels.break_walk import LARGE, SMALL, Passing
 
@@ -135,13 +143,13 @@ class Walked:
 
     def intact_spans(self, over: Int64) -> tuple[Float, Int64, Int64]:
         """Return prices, first bars and ends (exclusive) of the stretches in which a level is intact, before its bar `over`."""
-        from backtest.levels.break_walk import ARMED, BROKEN, RECLAIMED
+        from backtest.levels.break_walk import ARMED, BROKEN, RECLAIMED, RETIRED
 
-        row, bar, kind, *_ = self.found[:, np.isin(self.found[2], (ARMED, BROKEN, RECLAIMED))]
+        row, bar, kind, *_ = self.found[:, np.isin(self.found[2], (ARMED, BROKEN, RECLAIMED, RETIRED))]
         follows = np.append(row[1:] == row[:-1], False)[: row.size]
         last = np.minimum(over, len(self.bars))[row]
         end = np.where(follows, np.append(bar[1:], 0)[: row.size], last)
-        stands = (kind != BROKEN) & (end > bar)
+        stands = (kind != BROKEN) & (kind != RETIRED) & (end > bar)
         return self.price[row[stands]], bar[stands], end[stands]
 
     def events(self) -> BreakEvents:

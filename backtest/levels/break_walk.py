@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtest.levels.compile import compiled
 from backtest.model.arrays import BoolArray, Float, Int64
+from backtest.model.compile import compiled
 
 __all__ = [
     "ARMED",
@@ -17,6 +17,7 @@ __all__ = [
     "LARGE",
     "RECLAIMED",
     "RETESTED",
+    "RETIRED",
     "SMALL",
     "Following",
     "Passing",
@@ -27,12 +28,14 @@ __all__ = [
 
 SMALL, LARGE = 32, 1024  # bars that are passed at once while price stays clear of a level
 
-ARMED, BROKEN, RETESTED, RECLAIMED = range(4)
-"""What happens to a level: held by a close for the first time, broken, retested from below and lost again, reclaimed."""
+ARMED, BROKEN, RETESTED, RECLAIMED, RETIRED = range(5)
+"""What happens to a level: held by a close for the first time, broken, retested from below and lost again, reclaimed, given
+up after one reclaim too many."""
 
 # What is known of the level at hand: whether it was ever held, whether it is broken, the first bar below the floor since the
-# last close above delta, closes below in a row, bar of the break, whether price came back near it, whether the retest is told.
-HELD, LOST, FIRST, RUN, BROKE, NEAR, TOLD = range(7)
+# last close above delta, closes below in a row, bar of the break, whether price came back near it, whether the retest is told,
+# and the reclaims so far.
+HELD, LOST, FIRST, RUN, BROKE, NEAR, TOLD, TRIPS = range(8)
 
 
 class Passing(NamedTuple):
@@ -51,11 +54,12 @@ class Passing(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """The levels, (k,) each: price, first bar that knows it, bar at which it is over."""
+    """The levels, (k,) each: price, first bar that knows it, bar at which it is over, reclaims that end it."""
 
     price: Float
     start: Int64
     end: Int64
+    trips: Int64
 
 
 class Following(NamedTuple):
@@ -109,6 +113,7 @@ def come_back(events: Int64, size: int, row: int, t: int, now: Int64) -> int:
     """Make a broken level a support again."""
     size = note(events, size, row, t, RECLAIMED, now)
     now[LOST], now[FIRST], now[RUN], now[NEAR], now[TOLD] = 0, -1, 0, 0, 0
+    now[TRIPS] += 1
     return size
 
 
@@ -166,6 +171,8 @@ def live(tape: Passing, ladder: Watched, rule: Following, row: int, now: Int64, 
                 size = held(tape, rule, level, row, t, now, events, size)
             else:
                 size = lost(tape, rule, level, row, t, now, events, size)
+            if now[TRIPS] >= ladder.trips[row]:
+                return note(events, size, row, t, RETIRED, now)
         t += 1
     return size
 
@@ -173,7 +180,7 @@ def live(tape: Passing, ladder: Watched, rule: Following, row: int, now: Int64, 
 @compiled
 def walk(tape: Passing, ladder: Watched, rule: Following, events: Int64) -> int:
     """Follow every level; return how many events there are, more than fit in the table or not."""
-    now, size = np.empty(7, np.int64), 0
+    now, size = np.empty(8, np.int64), 0
     for row in range(len(ladder.price)):
         size = live(tape, ladder, rule, row, now, events, size)
     return size

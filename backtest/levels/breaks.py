@@ -5,13 +5,15 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from backtest.levels.break_rule import RULES, BreakEvents, BreakRule, Walked
-from backtest.levels.checks import over_from, replaced_at, visible_from, whole_bars
+from backtest.levels.break_rule import RULES, BreakEvents, BreakRule, Walked, false_break_bars
+from backtest.levels.checks import visible_from, whole_bars
 from backtest.levels.detector import check_bars
+from backtest.levels.life import LifeRules, retirement
 from backtest.levels.spans import nearest_below
 from backtest.levels.table import Levels, check_levels
 from backtest.model.arrays import Float, Int64, frozen_array
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["RULES", "Break", "BreakEvents", "Breaks", "break_events", "breaks"]
 
@@ -36,6 +38,7 @@ class Breaks:
     that broke at the bar; next_level: (k,) the highest active level below both `level` and `close`, NaN where there
     is none; close: (k,) the bar's close; row: (k,) position of `level` in the table of levels; first_bar: (k,) the bar
     whose low first went below the floor, since the last close above the reclaim; low: (k,) the lowest low since then;
+    broke_bar: (k,) the bar that broke the level, earlier than `bar` for a retest or a reclaim;
     delta: (k,) the margin around the level at the bar: floor = level - delta, reclaim = level + delta. Quote units.
     """
 
@@ -48,6 +51,7 @@ class Breaks:
     first_bar: Int64
     low: Float
     delta: Float
+    broke_bar: Int64
     rule: str
 
     def __post_init__(self) -> None:
@@ -67,12 +71,13 @@ class Breaks:
         return (self[i] for i in range(len(self)))
 
 
+@memoised
 def breaks(
     bars: Bars,
     levels: Levels,
     rule: str = "close",
     buffer: float = 0.003,
-    quiet_bars: int = 24,
+    quiet_bars: int | None = None,
     *,
     buffer_atr: float = 0.0,
     closes: int = 2,
@@ -80,6 +85,8 @@ def breaks(
     volume_bars: int = 168,
     zone: float = 0.15,
     within: int | None = None,
+    life_days: float | None = 180.0,
+    round_trips: int | None = 2,
 ) -> Breaks:
     """Return the bars at which a support broke; each row uses nothing later than its bar's close.
 
@@ -91,10 +98,12 @@ def breaks(
                   below level - delta again, before a reclaim; at most `within` bars after the break (None: any number)
       "reclaim"   the false break: after a close below, a close above level + delta, at most `within` bars after it (None:
                   24, on daily bars 5 [D])
-    buffer: fraction of the level [D]; quiet_bars: a level has at most one event in that many bars [D: 24 on hourly bars, 5
-    on daily ones], counted from its last event; a break in between breaks the level all the same, without an event.
+    buffer: fraction of the level [D]; quiet_bars: a level has at most one event in that many bars (None: 24, on daily bars 5
+    [D]), counted from its last event; a break in between breaks the level all the same, without an event.
     volume: the breaking bar trades at least so many times the median of the `volume_bars` bars before it, and none breaks
     before there are so many; 0 asks for nothing. A bar that lacks the volume leaves the level intact.
+    life_days, round_trips: a level is given up so many days after it became known, and with so many reclaims after a break
+    (None: never) [D], as in `life`; given prices and round numbers never are.
 
     A level is intact once a bar that saw it closed at or above it: a support above the price when it becomes known
     starts broken, without an event. An event is the first later bar that meets the rule, equality is none. The level is
@@ -110,16 +119,17 @@ def breaks(
     quiet time and the reclaim threshold are this project's [D].
     """
     asked = BreakRule(rule, buffer, buffer_atr, closes, volume, volume_bars, zone, within)
-    walked = walked_by(asked, bars, levels)
-    found = spaced_events(walked.events(), quiet_bars)
+    walked, over = walked_by(asked, bars, levels, life_days, round_trips)
+    found = spaced_events(walked.events(), false_break_bars(bars) if quiet_bars is None else quiet_bars)
     order = deepest(found.bar, levels.price[found.row])
-    bar, row, first = found.bar[order], found.row[order], found.first_bar[order]
+    bar, row, first, broke = (column[order] for column in (found.bar, found.row, found.first_bar, found.broke_bar))
     level, close = levels.price[row], bars.close[bar]
-    rung = nearest_below(bar, np.minimum(level, close), *walked.intact_spans(replaced_at(bars, levels)))
+    rung = nearest_below(bar, np.minimum(level, close), *walked.intact_spans(over))
     low = lowest(bars.low, first, bar)
-    return Breaks(bar, bars.known_at[bar], level, rung, close, row, first, low, found.delta[order], rule)
+    return Breaks(bar, bars.known_at[bar], level, rung, close, row, first, low, found.delta[order], broke, rule)
 
 
+@memoised
 def break_events(
     bars: Bars,
     levels: Levels,
@@ -133,6 +143,8 @@ def break_events(
     volume_bars: int = 168,
     zone: float = 0.15,
     within: int | None = None,
+    life_days: float | None = 180.0,
+    round_trips: int | None = 2,
 ) -> BreakEvents:
     """Return every break of every level, whatever else breaks in the bar; settings, rules and errors are those of `breaks`.
 
@@ -140,13 +152,18 @@ def break_events(
     meets and not those of the market.
     """
     asked = BreakRule(rule, buffer, buffer_atr, closes, volume, volume_bars, zone, within)
-    return spaced_events(walked_by(asked, bars, levels).events(), quiet_bars)
+    walked, _ = walked_by(asked, bars, levels, life_days, round_trips)
+    return spaced_events(walked.events(), quiet_bars)
 
 
-def walked_by(asked: BreakRule, bars: Bars, levels: Levels) -> Walked:
+def walked_by(
+    asked: BreakRule, bars: Bars, levels: Levels, life_days: float | None, round_trips: int | None
+) -> tuple[Walked, Int64]:
+    """Return what happens to the levels, and (k,) the bar at whose close each is over, by age or by a newer one."""
     check_bars(bars)
     check_levels(levels)
-    return asked.walk(bars, levels.price, visible_from(bars, levels), over_from(bars, levels))
+    ends, own, trips = retirement(bars, levels, LifeRules(life_days=life_days, round_trips=round_trips))
+    return asked.walk(bars, levels.price, visible_from(bars, levels), ends + own, trips), ends
 
 
 def spaced_events(found: BreakEvents, quiet_bars: int) -> BreakEvents:

@@ -9,7 +9,7 @@ from backtest.levels.table import Levels
 from backtest.model.arrays import Int64
 from backtest.model.market import Bars
 
-__all__ = ["fraction", "over_from", "replaced_at", "spaced", "visible_from", "whole_bars"]
+__all__ = ["fraction", "over_from", "replaced_at", "visible_from", "whole_bars"]
 
 
 def fraction(name: str, value: float) -> float:
@@ -43,19 +43,3 @@ def over_from(bars: Bars, levels: Levels) -> Int64:
 def replaced_at(bars: Bars, levels: Levels) -> Int64:
     """Return (k,) the first bar at whose close a newer level has taken each one's place; len(bars) where that is never."""
     return np.searchsorted(bars.known_at, levels.until, side="left").astype(np.int64)
-
-
-def spaced(bars: Int64, gap: int) -> Int64:
-    """Return the bars (increasing) that come at least `gap` after the last one kept, the first always.
-
-    >>> spaced(np.array([3, 5, 9, 10]), 6).tolist()
-    [3, 9]
-    """
-    if bars.size == 0 or int(np.diff(bars, prepend=bars[0] - gap).min()) >= gap:
-        return bars
-    kept, last = [], -gap
-    for bar in bars.tolist():
-        if bar - last >= gap:
-            kept.append(bar)
-            last = bar
-    return np.array(kept, np.int64)

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from backtest.errors import ConfigError, did_you_mean
 from backtest.levels.table import NEVER, Levels, Params
 from backtest.model.arrays import Float, Int64
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 if TYPE_CHECKING:
     from backtest.levels.compose import Composed
@@ -24,6 +25,11 @@ class Detector(ABC):
     @abstractmethod
     def find(self, bars: Bars) -> Levels:
         """Return the levels in the bars, each with the time from which it was known; nothing later is used for it."""
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "find" in vars(cls):
+            cls.find = memoised(cls.find)  # type: ignore[method-assign]  # what the points of a sweep share
 
     def __or__(self, other: "Detector | Levels") -> "Composed":
         from backtest.levels.compose import composed  # it is a detector itself

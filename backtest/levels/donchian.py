@@ -10,6 +10,7 @@ from backtest.levels.detector import Detector, changes, check_bars
 from backtest.levels.table import Levels
 from backtest.model.arrays import Float
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["Donchian", "donchian", "sliding_min"]
 
@@ -39,6 +40,7 @@ class Donchian(Detector):
 def donchian(bars: Bars, n: int = 20) -> Float: ...
 @overload
 def donchian(bars: int = 20) -> Donchian: ...
+@memoised
 def donchian(bars: Bars | int = 20, n: int = 20) -> Float | Donchian:
     """Return (len(bars),) the lowest low of the n bars before each bar, the bar itself excluded, in quote units.
 

@@ -10,6 +10,7 @@ from backtest.levels.donchian import sliding_min
 from backtest.levels.table import Levels
 from backtest.model.arrays import BoolArray, Float
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["Fractal", "fractal", "fractal_lows"]
 
@@ -43,6 +44,7 @@ class Fractal(Detector):
         return Levels(price[i], np.zeros(i.size), ("fractal",) * i.size, formed, known, (params,) * i.size)
 
 
+@memoised
 def fractal_lows(values: Float, k: int = 2) -> BoolArray:
     """Return (n,) whether each value lies strictly below its k neighbours on both sides; pass -values for highs.
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from backtest.errors import ConfigError, did_you_mean
 from backtest.levels.atr import atr
+from backtest.levels.break_rule import false_break_bars
 from backtest.levels.checks import fraction, over_from, replaced_at, visible_from, whole_bars
 from backtest.levels.detector import check_bars
 from backtest.levels.spans import by_blocks, nearest_below
 from backtest.levels.table import Levels, check_levels, numbers
 from backtest.model.arrays import DAY, BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 if TYPE_CHECKING:
     from backtest.levels.life_walk import Tape
@@ -75,8 +77,8 @@ class Visible:
 
     row: (j,) position in the table of levels; price: (j,) quote units; state: j names out of `STATES`; intact: (j,)
     whether it is a support: active, tested or reclaimed, not broken or flipped; touches, bounces, round_trips: (j,) so
-    far; age: (j,) ns since the level became known; strength: (j,) min(bounces, 4) * exp(-age / tau); distance: (j,) the
-    bar's close / price - 1, NaN where the bar did not trade.
+    far; age: (j,) ns since the level became known; strength: (j,) min(bounces, 4) * exp(-age / tau); distance: (j,)
+    price / the bar's close - 1, how far the price would have to go, NaN where the bar did not trade.
     """
 
     row: Int64
@@ -179,7 +181,7 @@ class Life:
         price = self.levels.price[seen]
         state = tuple(STATES[c] for c in self.state[e])
         counts = self.touches[e], self.bounces[e], self.round_trips[e]
-        return Visible(seen, price, state, self.intact[e], *counts, age, strength, self.bars.close[t] / price - 1)
+        return Visible(seen, price, state, self.intact[e], *counts, age, strength, price / self.bars.close[t] - 1)
 
     @cached_property
     def born(self) -> Int64:
@@ -215,18 +217,20 @@ class Life:
         return self.levels.price[self.row[held]], self.bar[held], end[held]
 
 
+@memoised
 def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
     """Return the life of each level of a table on the bars; each event uses nothing later than its bar's close.
 
     A level is met at the first bar that traded at or after its `known_at`: active where that bar closed at or above
     it, else broken without an event, until a close at or above it. Touch ("tested"): a bar in the zone, after a close
-    more than `away` above it since the last bar in the zone. Bounce: a close more than `leave` above, from the touch
-    on, before the break. Break: a close (or low) below level - delta. Return: a close above level + delta; within
-    `reclaim_bars` of the break it is "reclaimed", a false break, and "active" later. A broken level that is touched
-    from below, by the same rules upside down, and left downwards is "flipped": resistance. "Retired": after
-    `life_days`, after `round_trips` returns, or where a newer one of its kind took its place (`until`, in a bar that is
-    still its own). A level that is
-    touched and broken in one bar shows both, in this order.
+    more than `away` above it since the last bar in the zone, `quiet_bars` or more after the last touch, whatever
+    became of the level in between and from whatever side that came. Bounce: a close more than `leave` above, from the
+    touch on, before the break. Break: a close (or low) below level - delta. Return: a close above level + delta;
+    within `reclaim_bars` of the break it is "reclaimed", a false break, and "active" later. A broken level that price
+    comes to from below, by the same rules upside down but however soon, and leaves downwards is "flipped":
+    resistance. "Retired": after `life_days`, after `round_trips` returns, or where a newer one of its kind took its
+    place (`until`, in a bar that is still its own). A level that is touched and broken in one bar shows both, in this
+    order.
 
     Without an ATR yet (the first `atr_bars` - 1 bars) delta is its fraction alone, and nothing counts as a touch. Bars
     that did not trade (NaN) change nothing. Errors (ConfigError): rules that contradict each other, prices that are not
@@ -245,24 +249,23 @@ def life(bars: Bars, levels: Levels, rules: LifeRules | None = None) -> Life:
         return Life(bars, levels, rules, none, none, none, none, none, none, none > 0)
     from backtest.levels.life_walk import Ladder, Thresholds, follow  # imported late: it imports numba
 
-    lasting = np.isin(np.array(levels.kind), rules.permanent)
-    ends, own, trips = retirement(bars, levels, lasting, rules)
+    ends, own, trips = retirement(bars, levels, rules)
     ladder = Ladder(levels.price, levels.half_width, visible_from(bars, levels), ends, own, trips)
-    soon = rules.reclaim_bars if rules.reclaim_bars is not None else 5 if bars.interval >= DAY else 24
+    soon = rules.reclaim_bars if rules.reclaim_bars is not None else false_break_bars(bars)
     row, bar, state, touches, bounces, round_trips, broke = follow(
         tape(bars, rules), ladder, Thresholds(float(rules.buffer), int(rules.quiet_bars), int(soon))
     )
     return Life(bars, levels, rules, row, bar, state, touches, bounces, round_trips, broke > 0)
 
 
-def retirement(bars: Bars, levels: Levels, lasting: BoolArray, rules: LifeRules) -> tuple[Int64, Int64, Int64]:
+def retirement(bars: Bars, levels: Levels, rules: LifeRules) -> tuple[Int64, Int64, Int64]:
     """Return the bar that retires each level, whether (1) it still lives in that bar, and the returns that retire it.
 
     A level dies of age before the bar, but the bar at whose close a newer level takes its place is still its own.
     """
-    known = bars.known_at
+    known, lasting = bars.known_at, np.isin(np.array(levels.kind, dtype=str), rules.permanent)
     ends = trips = np.full(len(levels), NEVER)
-    if rules.life_days is not None:
+    if rules.life_days is not None and known.size:
         born = np.maximum(levels.known_at, known[0])
         ends = np.searchsorted(known, born + int(min(rules.life_days * DAY, 2.0**62)), side="left")
     if rules.round_trips is not None:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtest.levels.compile import compiled
 from backtest.model.arrays import Float, Int64
+from backtest.model.compile import compiled
 
 __all__ = ["LARGE", "SMALL", "Ladder", "Tape", "Thresholds", "follow"]
 
@@ -17,7 +17,7 @@ SMALL, LARGE = 32, 1024  # bars that are passed at once while price stays clear 
 
 UNKNOWN, FORMED, ACTIVE, TESTED, BROKEN, RECLAIMED, FLIPPED, RETIRED = range(8)
 # What is known of the level at hand: its state, counts, whether it was ever intact, whether a close left its zone since the
-# last bar in it, whether a touch is open, the bar of that touch, and the bar of the break.
+# last bar in it, whether a touch is open, the bar of the last touch from whatever side, and the bar of the break.
 STATE, TOUCHES, BOUNCES, TRIPS, ARMED, APART, OPEN, TOUCHED, BROKEN_AT, BROKE = range(10)
 LONG_AGO = -(1 << 60)
 
@@ -113,9 +113,20 @@ def touched(now: Int64, inside: bool, t: int, quiet: int) -> bool:
 
 
 @compiled
+def retested(now: Int64, inside: bool, t: int, quiet: int) -> None:
+    """Let a bar that comes into the zone from below open a retest, however soon; where it is late enough it is a touch, too."""
+    if inside and now[APART] == 1:
+        now[OPEN] = 1
+        if t - now[TOUCHED] >= quiet:
+            now[TOUCHED] = t
+    if inside:
+        now[APART] = 0
+
+
+@compiled
 def turn(now: Int64, state: int, apart: bool) -> None:
-    """Enter a state on the other side of the level: touches start anew."""
-    now[STATE], now[APART], now[OPEN], now[TOUCHED] = state, apart, 0, LONG_AGO
+    """Enter a state on the other side of the level: no touch is open; the bar of the last one stays."""
+    now[STATE], now[APART], now[OPEN] = state, apart, 0
 
 
 @compiled
@@ -167,7 +178,7 @@ def lost(
     if price > level + delta if now[ARMED] == 1 else price >= level:
         come_back(now, price > level + far, t, rules.soon)
         return note(events, size, row, t, now)
-    touched(now, tape.low[t] <= level + zone and tape.high[t] >= level - zone, t, rules.quiet)
+    retested(now, tape.low[t] <= level + zone and tape.high[t] >= level - zone, t, rules.quiet)
     if now[OPEN] == 1 and price < level - max(tape.leave[t], zone):
         now[OPEN] = 0
         if now[STATE] == BROKEN:
@@ -195,6 +206,7 @@ def live(tape: Tape, ladder: Ladder, rules: Thresholds, row: int, now: Int64, ev
     """Follow one level from the bar that knows it to the bar that retires it."""
     level, width, n = ladder.price[row], ladder.half_width[row], len(tape.close)
     now[:] = 0
+    now[TOUCHED] = LONG_AGO
     t, end = ladder.start[row], min(ladder.end[row], n)
     stop = min(end + ladder.own[row], n)
     while t < stop:

@@ -11,12 +11,14 @@ from backtest.levels.periods import PERIODS, Periods, periods
 from backtest.levels.table import NEVER, Levels
 from backtest.model.arrays import Float
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["Pivot", "pivot", "pivot_points"]
 
 NAMES = ("pp", "s1", "s2", "s3", "r1", "r2", "r3")
 
 
+@memoised
 def pivot_points(high: Float, low: Float, close: Float) -> dict[str, Float]:
     """Return the pivot and its supports and resistances, by name, in the shape and unit of the prices.
 

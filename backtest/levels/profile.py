@@ -10,6 +10,7 @@ from backtest.levels.detector import Detector, check_bars, check_lengths, number
 from backtest.levels.table import NEVER, Levels
 from backtest.model.arrays import DAY, Float, frozen_array
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["Profile", "VolumeProfile", "profile", "volume_profile"]
 
@@ -76,6 +77,7 @@ def valleys(heights: list[float]) -> list[float]:
     return lowest
 
 
+@memoised
 def volume_profile(prices: Float, volume: Float, step: float) -> VolumeProfile:
     """Return the volume traded in each bin of width `step`; prices and volume (n,), bars with a NaN left out.
 

@@ -20,6 +20,7 @@ from backtest.levels.round_numbers import round_numbers
 from backtest.levels.table import Levels
 from backtest.levels.zigzag import zigzag
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 
 __all__ = ["KINDS", "named_levels", "read_levels"]
 
@@ -48,6 +49,7 @@ EXAMPLE = "'round | fractal(k=3)'"
 LONGEST = 1000  # characters; deeper text than that is no list of levels
 
 
+@memoised
 def read_levels(text: str) -> Found:
     """Return the levels that a text names: kinds with settings, combined with `|`, merged as `.within(...)` says.
 
@@ -68,6 +70,7 @@ def read_levels(text: str) -> Found:
     return found(tree)
 
 
+@memoised
 def named_levels(bars: Bars, prices: Sequence[float], kinds: str | None = None) -> Levels:
     """Return given prices, and the levels of further kinds (text as for `read_levels`) in the bars, merged into one table.
 

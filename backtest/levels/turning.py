@@ -9,12 +9,14 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.levels.detector import check_lengths
 from backtest.model.arrays import Float, Int64
+from backtest.model.memo import memoised
 
 __all__ = ["turning_points"]
 
 LONG = 20_000  # bars from which compiling pays
 
 
+@memoised
 def turning_points(high: Float, low: Float, close: Float, theta: Float) -> tuple[Int64, Int64, Int64]:
     """Return (k,) the bars of the turning points, their side (-1 low, 1 high), and the bars that confirm them.
 
@@ -72,6 +74,6 @@ def walk_python(high: Any, low: Any, close: Any, theta: Any, bar: Any, side: Any
 @cache
 def compiled_walk() -> Callable[..., int]:
     """Compile the walk, on first need; cached on disk where a folder can be written. It calls no other kernel."""
-    from backtest.levels.compile import compiled  # imported late: it imports numba
+    from backtest.model.compile import compiled  # imported late: it imports numba
 
     return compiled(walk_python)

@@ -56,10 +56,9 @@ class Zigzag(Detector):
         """Return (n,) theta at each bar, NaN before the ATR is known."""
         if self.atrs == 0:
             return np.full(len(bars), self.theta)
-        share = atr(bars, self.n)
-        share *= self.atrs
+        share = self.atrs * atr(bars, self.n)
         share /= bars.close
-        return np.maximum(self.theta, share, out=share)
+        return np.asarray(np.maximum(self.theta, share, out=share), np.float64)
 
 
 zigzag = Zigzag

@@ -10,9 +10,13 @@ import numpy.typing as npt
 
 from backtest.errors import MarketError, did_you_mean
 from backtest.model.arrays import HOUR, SECOND, Float, Int, Int64, frozen_array, utc_text
+from backtest.model.memo import memoised
 from backtest.model.passport import Passport
 
-__all__ = ["Bars", "Feed", "Funding", "FundingHole", "Mark", "Market"]
+__all__ = ["LONG_GAP", "Bars", "Feed", "Funding", "FundingHole", "Mark", "Market", "long_gaps"]
+
+LONG_GAP = 1.5
+"""How many times as long as both its neighbours a gap between funding stamps is where stamps are missing [D]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +218,7 @@ class Market:
     def __len__(self) -> int:
         return int(self.time.size)
 
+    @memoised
     def __getitem__(self, symbol: str) -> Bars:
         j = self.position(symbol)
         columns = (np.ascontiguousarray(getattr(self, k)[:, j]) for k in ("open", "high", "low", "close", "volume"))
@@ -237,6 +242,7 @@ class Market:
         """The first bar at whose open a row may act, and the first that is scored."""
         return 0 if self.trade_from is None else int(np.searchsorted(self.time, self.trade_from))
 
+    @memoised
     def feed(self, name: str) -> Float:
         """Return (n,) the feed's last value known at each bar's close; NaN before the first. A missing feed is an error."""
         if name not in self.feeds:
@@ -292,7 +298,7 @@ class Market:
 def missing_stretches(stamps: npt.NDArray[np.int64], start: int, end: int) -> list[tuple[int, int]]:
     """Return the (start, end) of the stretches in which stamps are missing between start and end, ns UTC.
 
-    A gap is a hole when it is longer than 1.5 times the larger of its neighbouring gaps; so is a series that starts or
+    A gap is a hole when it is longer than `LONG_GAP` times the larger of its neighbouring gaps; so is a series that starts or
     ends more than one interval inside the span.
     """
     inside = stamps[(stamps >= start) & (stamps <= end)]
@@ -303,11 +309,22 @@ def missing_stretches(stamps: npt.NDArray[np.int64], start: int, end: int) -> li
     holes = []
     if int(stamps[0]) - start > first_gap:
         holes.append((start, int(stamps[0])))
-    if gaps.size > 1:
-        before = np.concatenate(([gaps[1]], gaps[:-1]))
-        after = np.concatenate((gaps[1:], [gaps[-2]]))
-        long = np.flatnonzero(gaps > 1.5 * np.maximum(before, after))
-        holes += [(int(stamps[i]), int(stamps[i + 1])) for i in long]
+    holes += [(int(stamps[i]), int(stamps[i + 1])) for i in np.flatnonzero(long_gaps(gaps))]
     if end - int(stamps[-1]) > last_gap:
         holes.append((int(stamps[-1]), end))
     return [(a, b) for a, b in holes if b > start and a < end]
+
+
+def long_gaps(gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return (k,) whether each gap is longer than `LONG_GAP` times the larger of its neighbours; a gap alone is not.
+
+    An interval that changes and stays makes none: the first gap of the new length has one like it beside it.
+
+    >>> long_gaps(np.array([8, 8, 16, 8, 4, 4, 1, 1, 10, 1])).nonzero()[0].tolist()
+    [2, 8]
+    """
+    if gaps.size < 2:
+        return np.zeros(gaps.size, np.bool_)
+    before = np.concatenate(([gaps[1]], gaps[:-1]))
+    after = np.concatenate((gaps[1:], [gaps[-2]]))
+    return np.asarray(gaps > LONG_GAP * np.maximum(before, after), np.bool_)

@@ -43,8 +43,8 @@ def tagged(tag: str, text: object) -> str:
 
 def result_html(result: "Result") -> str:
     """Return what a result came to as an HTML table: facts and sums; its figures are those of `analyze`."""
-    config, reasons = result.config, np.asarray(result.trades.reason)
-    equity, cash = np.asarray(result.equity), result.venue.cash
+    config, reasons = result.config, np.asarray(result.trades_table.reason)
+    equity, cash = np.asarray(result.equity_values), result.venue.cash
     last = float(equity[-1]) if equity.size else cash
     bars = np.asarray(result.time)
     span = f"{utc_text(int(bars[0]))} to {utc_text(int(bars[-1]) + result.interval)}, " if bars.size else ""
@@ -56,9 +56,9 @@ def result_html(result: "Result") -> str:
         ("return", f"{last / cash - 1:+.2%}"),
         ("trades", f"{reasons.size:,}, {np.count_nonzero(reasons == EXIT_REASONS.index('open')):,} of them open"),
         ("liquidations", f"{np.count_nonzero(reasons == EXIT_REASONS.index('liquidation')):,}"),
-        ("fees paid", f"{0.0 - float(np.sum(result.trades.fees)):,.2f}"),
-        ("funding paid", f"{0.0 - float(np.sum(result.trades.funding)):,.2f}"),
-        ("rejections", f"{len(result.rejections):,}"),
+        ("fees paid", f"{0.0 - float(np.sum(result.trades_table.fees)):,.2f}"),
+        ("funding paid", f"{0.0 - float(np.sum(result.trades_table.funding)):,.2f}"),
+        ("rejections", f"{len(result.rejections_table):,}"),
         ("grade of the data", result.passport.grade),
         ("assumptions", ", ".join(assumptions) or "none"),
     ]

@@ -1,5 +1,6 @@
 """A plan: what a strategy would do, as sparse rows, each decided at the close of a bar."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -54,13 +55,11 @@ class Plan:
         bar = np.asarray(self.bar, dtype=np.int64)
         if bar.size and np.any(bar[1:] < bar[:-1]):
             order = np.argsort(bar, kind="stable")
-        for column in fields(self)[1:]:
-            values = np.asarray(getattr(self, column.name), dtype=DTYPES.get(column.name, np.float64))
+        for name, kind in COLUMNS.items():
+            values = np.asarray(getattr(self, name), dtype=kind)
             if values.shape != bar.shape or values.ndim != 1:
-                raise PlanError(f"A plan has {bar.size} bars but `{column.name}` of shape {values.shape}.")
-            object.__setattr__(
-                self, column.name, frozen_array(values if order is None else values[order], values.dtype)
-            )
+                raise PlanError(f"A plan has {bar.size} bars but `{name}` of shape {values.shape}.")
+            object.__setattr__(self, name, frozen_array(values if order is None else values[order], values.dtype))
         check_plan(self)
 
     def __len__(self) -> int:
@@ -137,6 +136,11 @@ class Plan:
         A run of entries of one side of one symbol acts once while the position is held, so an engine may pass over it.
         """
         rows = np.empty(len(self), ROW)
+        walk = compiled_walk(len(self))
+        if walk is not None:
+            walk.fill_rows(rows, *(getattr(self, name) for name in COLUMNS))
+            rows.flags.writeable = False
+            return rows
         for name in ROW.names or ():
             if name != "other":
                 rows[name] = getattr(self, name)
@@ -177,6 +181,8 @@ DTYPES: dict[str, Any] = {
     "max_bars": np.int64,
 }
 
+COLUMNS: dict[str, Any] = {column.name: DTYPES.get(column.name, np.float64) for column in fields(Plan)[1:]}
+
 
 def carried_forward(values: Float) -> Float:
     given = np.where(np.isnan(values), -1, np.arange(values.size))
@@ -203,9 +209,8 @@ def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan
         if kind == AMEND
         else ("exposure",)
     )
-    columns: dict[str, Any] = {}
-    for name in ("exposure", *PRICES):
-        columns[name] = np.full(bars.size, np.nan)
+    block = np.full((len(PRICES) + 1, bars.size), np.nan)
+    columns: dict[str, Any] = dict(zip(("exposure", *PRICES), block, strict=True))
     columns["valid_bars"] = np.ones(bars.size, np.int64)
     columns["max_bars"] = np.zeros(bars.size, np.int64)
     for name, value in given.items():
@@ -216,7 +221,10 @@ def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan
             values = values[bars]
         if values.ndim > 1 or (values.ndim == 1 and values.size not in (1, bars.size)):
             raise PlanError(f"`{name}` has {values.size} values for {bars.size} rows.")
-        columns[name] = whole(name, values, bars.size) if name in DTYPES else np.broadcast_to(values, bars.size)
+        if name in DTYPES:
+            columns[name] = whole(name, values, bars.size)
+        else:
+            columns[name][:] = values
     numbers: dict[str, Any] = {
         "bar": bars,
         "symbol": np.zeros(bars.size, np.int32),
@@ -235,7 +243,7 @@ def whole(name: str, values: Float, rows: int) -> Int64:
 
 def check_plan(plan: Plan) -> None:
     """Raise the first rule that a row breaks, with the row's numbers."""
-    if len(plan) == 0:
+    if len(plan) == 0 or is_clean(plan):
         return
     for rule in RULES:
         broken, sentence = rule(plan)
@@ -244,6 +252,28 @@ def check_plan(plan: Plan) -> None:
             known = 0 <= plan.symbol[row] < len(plan.symbols)
             symbol = plan.symbols[plan.symbol[row]] if known else f"symbol {int(plan.symbol[row])}"
             raise PlanError(f"{sentence(row)} ({symbol}, bar {int(plan.bar[row])}).")
+
+
+LONG = 200
+CHECKED = (
+    "bar", "symbol", "kind", "exposure", "limit", "trigger", "valid_bars", "stop", "stop_fraction", "target",
+    "target_fraction", "trail", "max_bars",
+)  # fmt: skip
+
+
+def compiled_walk(rows: int) -> Any:
+    """Return the compiled passes where they are worth it: for a long plan, and once the compiler is there for the engine."""
+    if rows < LONG or "numba" not in sys.modules:
+        return None
+    from backtest.model import plan_walk
+
+    return plan_walk
+
+
+def is_clean(plan: Plan) -> bool:
+    """Whether one quick pass finds that no rule is broken; where it can't tell, the rules themselves decide."""
+    walk = compiled_walk(len(plan)) if len(plan.symbols) == 1 else None
+    return walk is not None and not walk.is_suspect(1, *(getattr(plan, name) for name in CHECKED))
 
 
 Broken = tuple[BoolArray, Callable[[int], str]]

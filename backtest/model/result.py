@@ -49,6 +49,13 @@ REJECTION_REASONS = (
 NO_TIME = np.iinfo(np.int64).min
 
 
+def utc_index(times: Int64) -> "pd.DatetimeIndex":
+    """Return ns UTC as timestamps, in ns even where there are none."""
+    import pandas as pd
+
+    return pd.to_datetime(np.asarray(times, np.int64).view("datetime64[ns]"), utc=True)
+
+
 class Table:
     """Columns of one length, with names for the coded ones."""
 
@@ -69,7 +76,7 @@ class Table:
             if names is not None:
                 values = np.array(names, dtype=object)[values] if len(values) else np.empty(0, dtype=object)
             if column.name in self.times:
-                values = pd.to_datetime(values, utc=True)
+                values = utc_index(values)
             columns[column.name] = values
         return pd.DataFrame(columns)
 
@@ -140,23 +147,24 @@ class Rejections(Table):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The outcome of one plan on one market at one venue.
+    """The outcome of one plan on one market at one venue; `equity`, `trades`, `ledger` and `rejections` are pandas objects
+    with a UTC index, made when asked for of the fields that hold the same as arrays.
 
-    time: (k,) ns UTC, open times of the scored bars; equity: (k,) quote units, marked at each bar's close, never below zero;
-    interval: ns; final_wallet: cash at the end, unrealised PnL not included; position_bar, position_symbol, position_quantity:
-    the signed quantity after each change, by scored bar; assumptions: short name -> count; warm_up_rows: rows before the start.
+    time: (k,) ns UTC, open times of the scored bars; equity_values: (k,) quote units, marked at each bar's close, never below
+    zero; interval: ns; final_wallet: cash at the end, unrealised PnL not included; position_bar, position_symbol,
+    position_quantity: the signed quantity after each change, by scored bar; assumptions: short name -> count.
     """
 
     time: Int64
     interval: int
-    equity: Float
+    equity_values: Float
     final_wallet: float
     position_bar: Int64
     position_symbol: Int
     position_quantity: Float
-    trades: Trades
-    ledger: Ledger
-    rejections: Rejections
+    trades_table: Trades
+    ledger_table: Ledger
+    rejections_table: Rejections
     venue: Venue
     passport: Passport
     symbols: tuple[str, ...]
@@ -180,11 +188,27 @@ class Result:
                 dense[:, j] = np.where(index >= 0, quantities[np.maximum(index, 0)], 0.0)
         return dense
 
-    def equity_series(self) -> "pd.Series[float]":
-        """Return the equity as a series with a UTC index (bars' open times)."""
+    @cached_property
+    def equity(self) -> "pd.Series[float]":
+        """Equity at each bar's close, by the bars' open times."""
         import pandas as pd
 
-        return pd.Series(self.equity, index=pd.to_datetime(self.time, utc=True), name="equity")
+        return pd.Series(self.equity_values, utc_index(self.time).rename("time"), name="equity")
+
+    @cached_property
+    def trades(self) -> "pd.DataFrame":
+        """The round trips by entry time; the exit time of an open one is NaT."""
+        return self.trades_table.to_frame().set_index("entry_time")
+
+    @cached_property
+    def ledger(self) -> "pd.DataFrame":
+        """Every change of money by its time, in the order it happened."""
+        return self.ledger_table.to_frame().set_index("time")
+
+    @cached_property
+    def rejections(self) -> "pd.DataFrame":
+        """The rows of the plan that came to nothing, by the time at which they failed."""
+        return self.rejections_table.to_frame().set_index("time")
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the result."""

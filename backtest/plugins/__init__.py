@@ -7,7 +7,7 @@ register; or a `backtrader.Strategy` as its users write it.
 from backtest.plugins.describe import Parameter, StrategyInfo, describe_strategy
 from backtest.plugins.files import StrategyFile, find_strategy, strategy_names
 from backtest.plugins.importing import blamed, origin
-from backtest.plugins.load import Strategy, load_strategy
+from backtest.plugins.load import Strategy, StrategyMaker, load_maker, load_strategy
 from backtest.plugins.native import BacktraderStrategy
 from backtest.plugins.planning import make_plan
 
@@ -17,9 +17,11 @@ __all__ = [
     "Strategy",
     "StrategyFile",
     "StrategyInfo",
+    "StrategyMaker",
     "blamed",
     "describe_strategy",
     "find_strategy",
+    "load_maker",
     "load_strategy",
     "make_plan",
     "origin",

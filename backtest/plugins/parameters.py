@@ -21,6 +21,7 @@ REFUSED = object()
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 WHOLE = re.compile(r"\s*[+-]?\d{1,18}\s*")
 EXAMPLES = {str: ("names", "BTCUSDT,ETHUSDT"), float: ("prices", "75000,70000")}
+EXACT = (int, bool, str)
 WANTED = {float: "a number", int: "a whole number", bool: "true or false", str: "text", type(None): "none"}
 
 
@@ -47,6 +48,8 @@ def default_of(field: "Field[Any]") -> Any:
 
 def read_as(strategy: str, name: str, hint: Any, default: Any, value: Any) -> Any:
     """Return one parameter's value as its type wants it; a StrategyError where it can't be."""
+    if type(value) is hint and (hint in EXACT or (hint is float and math.isfinite(value))):
+        return value  # as every value of a sweep is
     refuse_empty(name, hint, default, value)
     result = first_reading(hint, value)
     if result is not REFUSED:

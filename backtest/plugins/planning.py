@@ -38,9 +38,10 @@ def make_plan(strategy: Strategy | BacktraderStrategy, market: Market) -> Plan:
 def check_fits(name: str, plan: Plan, market: Market) -> None:
     if len(plan) == 0:
         return
-    for j in np.flatnonzero(np.bincount(plan.symbol, minlength=len(plan.symbols))):
+    strange = {j for j, symbol in enumerate(plan.symbols) if symbol not in market.symbols}
+    for j in np.flatnonzero(np.bincount(plan.symbol, minlength=len(plan.symbols))) if strange else ():
         symbol = plan.symbols[j]
-        if symbol not in market.symbols:
+        if j in strange:
             near = did_you_mean(symbol, market.symbols)
             raise StrategyError(f"{name} plans for {symbol!r}, which the market {market.name} does not hold.{near}")
     if int(plan.bar[-1]) >= len(market):

@@ -40,9 +40,10 @@ def clipped(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def table_of(columns: Sequence[Column]) -> Table:
-    """Return the columns as one table, names to the left and numbers to the right."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+def table_of(columns: Sequence[Column], tight: bool = False) -> Table:
+    """Return the columns as one table, names to the left and numbers to the right; tight: two blanks between them, not three."""
+    padding = (0, 1, 0, 0) if tight else (0, 1)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=padding, header_style="dim")
     for column in columns:
         table.add_column(Text(column.header), justify="left" if column.left else "right", no_wrap=True)
     for row in range(len(columns[0].cells)):
@@ -50,14 +51,15 @@ def table_of(columns: Sequence[Column]) -> Table:
     return table
 
 
-def fits(columns: Sequence[Column], console: Console) -> bool:
-    return Measurement.get(console, console.options.update(width=10_000), table_of(columns)).maximum <= console.width
+def fits(columns: Sequence[Column], console: Console, tight: bool = False) -> bool:
+    table = table_of(columns, tight)
+    return Measurement.get(console, console.options.update(width=10_000), table).maximum <= console.width
 
 
 def packed(name: Column, groups: Sequence[Sequence[Column]], console: Console) -> list[Table]:
     """Return the columns in tables that fit the width, each led by the name: one, else one a group, else more.
 
-    Where one table would be too wide, spare columns are left out first.
+    Where one table would be too wide, spare columns are left out first; where a group is, its columns move together.
     """
     together = [column for group in groups for column in group]
     if fits([name, *together], console):
@@ -67,6 +69,8 @@ def packed(name: Column, groups: Sequence[Sequence[Column]], console: Console) -
         return packed(name, kept, console)
     if len(groups) > 1:
         return [table for group in groups for table in packed(name, [group], console)]
+    if fits([name, *together], console, tight=True):
+        return [table_of([name, *together], tight=True)]
     tables, row = [], [name]
     for column in together:
         if len(row) > 1 and not fits([*row, column], console):

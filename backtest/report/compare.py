@@ -131,8 +131,8 @@ def print_tables(found: Comparison, groups: Sequence[Sequence[Column]], console:
 
 
 def short_names(found: Comparison) -> list[str]:
-    """Return names for the rows: those of the runs, or the strategy and its place where one of them is too long."""
-    if max(map(len, found.names)) <= LONGEST // 2 + 4:
+    """Return names for the rows: those of the runs, or the strategy and its place where settings make one too long."""
+    if all(len(name) <= LONGEST // 2 + 4 or " " not in name for name in found.names):
         return list(found.names)
     return [f"{i + 1} {name.split(' ')[0]}" for i, name in enumerate(found.names)]
 
@@ -176,7 +176,8 @@ def print_differences(found: Comparison, console: Console) -> None:
     """Print how far the others are from the best, and all from buying and holding, with intervals of paired days."""
     if found.to_best:
         print_against(found, found.to_best, found.names[0], console)
-    if found.to_hold and found.hold != found.names[0]:
+    same = len(found) == 2 and found.hold in found.names  # the same difference, the other way round
+    if found.to_hold and found.hold != found.names[0] and not same:
         print_against(found, found.to_hold, found.hold, console)
 
 
@@ -192,6 +193,8 @@ def print_against(found: Comparison, all_of: Sequence[Difference], other: str, c
     print_packed(name, groups, console)
     clear = [f"{words.printable(one.run)}'s {HEADERS[one.figure]}" for one in all_of if one.clear]
     told = f"clear of 0: {', '.join(clear)}" if clear else "no interval is clear of 0"
+    if any(math.isnan(one.low) for one in all_of):
+        told = f"{told}; none where too many of the draws have no trade"
     line(Text(f"differences, 95% intervals from days drawn alike for both; {told}", style="dim"), console)
     if alone:
         said = "both held: of the time; in common: of the row's trades, those that overlap one on the same symbol"

@@ -48,15 +48,19 @@ def print_verdicts(names: Sequence[str], lucks: "Sequence[Luck | None]", console
         return
     found = [luck for _, luck in rows]
     verdicts = Column(
-        "verdict", [one.verdict for one in found], [COLOURS.get(one.verdict, "") for one in found], left=True
+        "verdict",
+        [one.verdict for one in found],
+        [COLOURS.get(one.verdict, "") for one in found],
+        left=True,
+        whole=True,
     )
-    spans = [Column(f"{SHOWN[f]}, 95%", [span(one, f) for one in found]) for f in ("total_return", "sharpe")]
-    counts = [
-        Column("trades", [f"{one.trades:,}" for one in found]),
-        Column("trials", [f"{one.trials:,}" for one in found]),
+    spans = [
+        Column(f"{SHOWN[f]}, 95%", [span(one, f) for one in found], spare=f == "sharpe")
+        for f in ("total_return", "sharpe")
     ]
+    trials = Column("trials", [f"{one.trials:,}" for one in found])
     name = Column("run", [name for name, _ in rows], ["bold"] * len(rows), left=True)
-    for i, table in enumerate(packed(name, [[verdicts, earned, *counts]], console)):
+    for i, table in enumerate(packed(name, [[verdicts, *spans, trials]], console)):
         if i:
             console.print()
         console.print(table)

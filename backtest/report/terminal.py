@@ -264,6 +264,6 @@ def print_folders(folders: Sequence[Path | None], console: Console) -> None:
     paths = [path for path in folders if path is not None]
     if not paths:
         return
-    title("Folders: report.html to open in a browser, and what it was made of", console)
+    title("Folders, each with a report.html for a browser", console)
     for path in paths:
         console.print(Text(f"  {words.printable(path)}"), no_wrap=True, crop=False, soft_wrap=True)

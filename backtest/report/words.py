@@ -38,6 +38,8 @@ ASSUMPTIONS = {
     "tiers_before_their_date": "symbols whose first margin tiers are applied to bars before the tiers' date",
     "slippage_is_a_constant": "slippage is a constant fraction, whatever the size and the hour",
     "warm_up_rows": "rows of the plan before the start of scoring, not executed",
+    "folds_start_flat": "folds that start flat, their returns multiplied",
+    "closed_at_fold_end": "positions closed at the last close of a fold, at the taker fee",
 }
 PREFIXES = {
     "proxy_feed": "another series stands in for {}",

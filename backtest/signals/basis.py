@@ -4,6 +4,7 @@ import numpy as np
 
 from backtest.model.arrays import Float
 from backtest.model.market import Market
+from backtest.model.memo import memoised
 from backtest.signals.series import is_there, own_feed
 from backtest.signals.windows import robust_z, still_known
 
@@ -20,6 +21,7 @@ def basis_of(mark: Float, index: Float) -> Float:
     return mark / np.where(index > 0, index, np.nan) - 1.0
 
 
+@memoised
 def basis(market: Market, symbol: str) -> Float:
     """Return (n,) mark/index - 1 at each bar's close: the feed "SYMBOL.basis", or the mark price over "SYMBOL.index".
 
@@ -32,6 +34,7 @@ def basis(market: Market, symbol: str) -> Float:
     return basis_of(market.mark.close[:, market.position(symbol)], still_known(index, market.known_at))
 
 
+@memoised
 def basis_z(market: Market, symbol: str, window: float = 90.0) -> Float:
     """Return (n,) the robust z of the basis against the `window` days before; NaN and errors as `basis`."""
     return robust_z(basis(market, symbol), market.time, window)

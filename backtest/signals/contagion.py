@@ -7,6 +7,7 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.model.arrays import DAY, Float
 from backtest.model.market import Market
+from backtest.model.memo import memoised
 from backtest.signals.dependence import (
     Difference,
     downside_difference,
@@ -28,6 +29,7 @@ def returns(market: Market, symbol: str) -> Float:
     return np.diff(np.log(current(market, symbol)), prepend=np.nan)
 
 
+@memoised
 def beta(market: Market, symbol: str, versus: str = LEADER, half_life: float = 30.0, history: float = 90.0) -> Float:
     """Return (n,) the beta of a symbol to another at each bar, from the returns of the bars before it.
 
@@ -86,6 +88,7 @@ def estimated(
     return values[fresh][np.searchsorted(fresh, np.arange(len(market)), side="right") - 1]
 
 
+@memoised
 def downside_beta(market: Market, symbol: str, versus: str = LEADER, days: float = 90.0) -> Float:
     """Return (n,) the beta in the bars in which the other one was below its mean, over the `days` before.
 
@@ -95,6 +98,7 @@ def downside_beta(market: Market, symbol: str, versus: str = LEADER, days: float
     return estimated(market, symbol, versus, days, sample_downside_beta)
 
 
+@memoised
 def tail_dependence(market: Market, symbol: str, versus: str = LEADER, q: float = 0.05, days: float = 90.0) -> Float:
     """Return (n,) P(this one is in its worst q | the other one is in its worst q), over the `days` before.
 
@@ -105,6 +109,7 @@ def tail_dependence(market: Market, symbol: str, versus: str = LEADER, q: float 
     return estimated(market, symbol, versus, days, lambda a, b: sample_tail(a, b, q))
 
 
+@memoised
 def delta_covar(market: Market, symbol: str, versus: str = LEADER, q: float = 0.05, days: float = 90.0) -> Float:
     """Return (n,) what distress of the other one adds to this one's q-quantile return of a bar, below 0 for a loss.
 
@@ -115,6 +120,7 @@ def delta_covar(market: Market, symbol: str, versus: str = LEADER, q: float = 0.
     return estimated(market, symbol, versus, days, lambda a, b: sample_delta_covar(a, b, q))
 
 
+@memoised
 def lead_lag(
     market: Market, symbol: str, versus: str = LEADER, most: int = 6, days: float = 90.0
 ) -> tuple[Float, Float]:
@@ -132,6 +138,7 @@ def peak_lag(a: Float, b: Float, most: int) -> float:
     return float(found.peak_lag) if found.peak == found.peak else float("nan")
 
 
+@memoised
 def downside_test(
     market: Market, symbol: str, versus: str = LEADER, samples: int = 1000, block: int = 24, seed: int = 0
 ) -> Difference:

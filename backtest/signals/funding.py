@@ -3,15 +3,14 @@
 import numpy as np
 
 from backtest.errors import ConfigError, MarketError
-from backtest.model.arrays import HOUR, Float
+from backtest.model.arrays import Float
 from backtest.model.market import Market
+from backtest.model.memo import memoised
 from backtest.signals.windows import real, robust_z, span, window_sum
 
 __all__ = ["annualised", "funding_annualised", "funding_cumulative", "funding_sum", "funding_z"]
 
 DAYS_A_YEAR = 365
-LONGEST_GAP = 12 * HOUR
-"""Stamps further apart are a hole: one and a half times the longest interval in use, 8 h [D]."""
 
 
 def annualised(rate: float, per_day: float) -> float:
@@ -23,14 +22,17 @@ def annualised(rate: float, per_day: float) -> float:
     return rate * per_day * DAYS_A_YEAR
 
 
-def funding_cumulative(market: Market, symbol: str, days: float = 7.0, longest_gap: int = LONGEST_GAP) -> Float:
+@memoised
+def funding_cumulative(market: Market, symbol: str, days: float = 7.0, longest_gap: int | None = None) -> Float:
     """Return (n,) the funding that a long paid over the last days, fraction of the notional, below 0 where it received.
 
     The sum of the rates stamped in (close - days, close], at any interval and across changes of it. NaN until the
-    stamps reach back over the whole window, and while the window holds a hole longer than `longest_gap` (ns).
+    stamps reach back over the whole window, and while the window holds a hole: a gap longer than 1.5 times the larger of
+    its neighbours, as for the engines, or where given longer than `longest_gap` (ns). An interval that grows, from 4 h
+    to 8 h, is a hole until its second gap is over: only then is it known to be one.
     A symbol without funding is a MarketError; days or a longest gap of 0 or less are a ConfigError.
     """
-    if not real(longest_gap) > 0:
+    if longest_gap is not None and not real(longest_gap) > 0:
         raise ConfigError(f"`longest_gap` must be a number of ns above 0, got {longest_gap!r}.")
     market_funding, j, length = market.funding, market.position(symbol), span("days", days)
     if symbol in market_funding.none:
@@ -44,7 +46,7 @@ def funding_cumulative(market: Market, symbol: str, days: float = 7.0, longest_g
             f"declare `funding` under [{symbol}] in the market file."
         )
     stamps, rates = market_funding.time[mine], market_funding.rate[mine]
-    return window_sum(stamps, rates, market.known_at, length, longest_gap)
+    return window_sum(stamps, rates, market.known_at, length, longest_gap, by_neighbours=True)
 
 
 def announced(market: Market, symbol: str) -> bool:
@@ -52,14 +54,16 @@ def announced(market: Market, symbol: str) -> bool:
     return any(s.name == f"{symbol}.funding" and s.origin != "missing" for s in market.passport.series)
 
 
-def funding_sum(market: Market, symbol: str, hours: float = 24.0, longest_gap: int = LONGEST_GAP) -> Float:
+@memoised
+def funding_sum(market: Market, symbol: str, hours: float = 24.0, longest_gap: int | None = None) -> Float:
     """Return (n,) the funding of the last 24 hours, fraction of the notional; NaN and errors as `funding_cumulative`."""
     if not real(hours) > 0:
         raise ConfigError(f"`hours` must be a number above 0, got {hours!r}.")
     return funding_cumulative(market, symbol, hours / 24, longest_gap)
 
 
-def funding_annualised(market: Market, symbol: str, longest_gap: int = LONGEST_GAP) -> Float:
+@memoised
+def funding_annualised(market: Market, symbol: str, longest_gap: int | None = None) -> Float:
     """Return (n,) the last 24 hours' funding as a fraction a year: 365 * sum. 0.01% every 8 h is 10.95% a year.
 
     NaN and errors as `funding_cumulative`.
@@ -67,6 +71,7 @@ def funding_annualised(market: Market, symbol: str, longest_gap: int = LONGEST_G
     return DAYS_A_YEAR * funding_sum(market, symbol, longest_gap=longest_gap)
 
 
+@memoised
 def funding_z(market: Market, symbol: str, window: float = 90.0) -> Float:
     """Return (n,) the robust z of the 24-hour funding against the `window` days before; NaN for the first 91 days.
 

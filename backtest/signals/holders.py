@@ -9,6 +9,7 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.model.arrays import BoolArray, Float
 from backtest.model.market import Market
+from backtest.model.memo import memoised
 from backtest.signals.series import current, own_feed
 from backtest.signals.windows import real, still_known
 
@@ -53,6 +54,7 @@ class Holding:
         return (time - EPOCH) // timedelta(microseconds=1) * 1000
 
 
+@memoised
 def holders_unrealised(market: Market, symbol: str, holdings: Sequence[Holding]) -> Float:
     """Return (n,) the unrealised profit of the holders that are known at each close: sum of coins * (price - average cost).
 
@@ -61,9 +63,9 @@ def holders_unrealised(market: Market, symbol: str, holdings: Sequence[Holding])
     """
     if not holdings:
         raise ConfigError("Holders' unrealised profit needs at least one `Holding`, got none.")
-    for row in holdings:
-        if not isinstance(row, Holding):
-            raise ConfigError(f"Holders' unrealised profit needs `Holding(...)` rows, got {row!r}.")
+    for one in holdings:
+        if not isinstance(one, Holding):
+            raise ConfigError(f"Holders' unrealised profit needs `Holding(...)` rows, got {one!r}.")
     price, known = current(market, symbol), market.known_at
     coins, cost, seen = np.zeros(len(market)), np.zeros(len(market)), np.zeros(len(market), np.bool_)
     for name in sorted({h.holder for h in holdings}):
@@ -76,6 +78,7 @@ def holders_unrealised(market: Market, symbol: str, holdings: Sequence[Holding])
     return np.where(seen, coins * price - cost, np.nan)
 
 
+@memoised
 def unrealised_from_realised_price(market: Market, symbol: str, coins: float = 1.0) -> Float:
     """Return (n,) coins * (price - realised price), quote units; the feed is "SYMBOL.realised_price", the mean price paid.
 

@@ -5,6 +5,7 @@ import numpy as np
 from backtest.errors import MarketError
 from backtest.model.arrays import Float
 from backtest.model.market import Market
+from backtest.model.memo import memoised
 from backtest.signals.open_interest import UNITS, open_interest
 from backtest.signals.series import own_feed
 from backtest.signals.windows import still_known
@@ -22,6 +23,7 @@ def leverage_ratio(interest: Float, reserve: Float) -> Float:
     return interest / np.where(reserve > 0, reserve, np.nan)
 
 
+@memoised
 def estimated_leverage(market: Market, symbol: str) -> Float:
     """Return (n,) the estimated leverage ratio: open interest / coins held by the venues, feed "SYMBOL.exchange_reserve".
 

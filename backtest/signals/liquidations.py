@@ -5,6 +5,7 @@ import numpy as np
 from backtest.errors import MarketError
 from backtest.model.arrays import DAY, Float
 from backtest.model.market import Feed, Market
+from backtest.model.memo import memoised
 from backtest.signals.open_interest import interest
 from backtest.signals.series import choice, own_feed, price_at
 from backtest.signals.windows import robust_z, span, still_known, window_sum
@@ -22,6 +23,7 @@ __all__ = [
 SIDES = ("long", "short", "both")
 
 
+@memoised
 def liquidations(market: Market, symbol: str, days: float = 1.0, side: str = "both") -> Float:
     """Return (n,) USD force-closed over the last days (1, 7, 30), of longs, of shorts or of both.
 
@@ -45,6 +47,7 @@ def in_usd(market: Market, symbol: str, feed: Feed) -> Feed:
     return feed
 
 
+@memoised
 def liquidation_z(market: Market, symbol: str, days: float = 1.0, side: str = "long", window: float = 90.0) -> Float:
     """Return (n,) the robust z of the sum over `days` against the `window` days before; NaN and errors as `liquidations`.
 
@@ -53,6 +56,7 @@ def liquidation_z(market: Market, symbol: str, days: float = 1.0, side: str = "l
     return robust_z(liquidations(market, symbol, days, side), market.time, window)
 
 
+@memoised
 def liquidation_intensity(market: Market, symbol: str, side: str = "both") -> Float:
     """Return (n,) the share of the open interest of a day ago that was force-closed since: LIQ_24h / OI_{t-24h}, USD.
 
@@ -72,11 +76,13 @@ def imbalance(long: Float, short: Float) -> Float:
     return (long - short) / np.where(total > 0, total, np.nan)
 
 
+@memoised
 def liquidation_imbalance(market: Market, symbol: str, days: float = 1.0) -> Float:
     """Return (n,) the imbalance of the last days' liquidations, from -1 to 1; NaN and errors as `liquidations`."""
     return imbalance(liquidations(market, symbol, days, "long"), liquidations(market, symbol, days, "short"))
 
 
+@memoised
 def forced_share(market: Market, symbol: str, days: float = 1.0, side: str = "both", unit: str = "usd") -> Float:
     """Return (n,) liquidations as a share of the fall of open interest over the last days: LIQ / |dOI|.
 

@@ -7,6 +7,7 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.model.arrays import DAY, Float, frozen_array
 from backtest.model.market import Feed, Market
+from backtest.model.memo import memoised
 from backtest.signals.series import choice, flag, some_feed
 from backtest.signals.windows import real, still_known
 
@@ -34,6 +35,7 @@ class RiskOff:
         return self.components[choice("component", name, tuple(self.components))]
 
 
+@memoised
 def risk_off(market: Market, components: tuple[str, ...] = RISKS, sessions: int = 20, fear: float = 20.0) -> RiskOff:
     """Return the share of risk-off signs at every bar's close, with each sign by name (1.0, 0.0, NaN).
 

@@ -5,17 +5,12 @@ and Experience 24(3), 1994), where taking one in, letting one go and finding the
 called here stands in this file: Numba looks at it alone to see whether what it keeps is stale.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 
 from backtest.model.arrays import BoolArray, Float, Int64
+from backtest.model.compile import compiled
 
 __all__ = ["slide"]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def slide(values: Float, first: Int64, ready: BoolArray, share: float) -> tuple[Float, Float]:
@@ -28,13 +23,6 @@ def slide(values: Float, first: Int64, ready: BoolArray, share: float) -> tuple[
     found = np.full((2, values.size), np.nan)
     walk(values[order], rank, first, ready, share, np.zeros(top + 1, np.int64), found)
     return found[0], found[1]
-
-
-def compiled(function: F) -> F:
-    try:
-        return numba.njit(cache=not numba.config.DISABLE_JIT)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder for a cache can be written, so every process compiles anew
-        return numba.njit(function)  # type: ignore[no-any-return]
 
 
 @compiled

@@ -5,6 +5,7 @@ import numpy as np
 from backtest.errors import MarketError
 from backtest.model.arrays import Float
 from backtest.model.market import Feed, Market
+from backtest.model.memo import memoised
 from backtest.signals.series import choice, is_there, own_feed, price_at
 from backtest.signals.windows import log_change, robust_z, span, still_known
 
@@ -19,6 +20,7 @@ __all__ = [
 UNITS = ("coins", "usd")
 
 
+@memoised
 def open_interest(market: Market, symbol: str, unit: str = "coins") -> Float:
     """Return (n,) the open interest known at each bar's close, in coins or in USD.
 
@@ -55,6 +57,7 @@ def stated(market: Market, symbol: str, unit: str) -> Feed:
     return feed
 
 
+@memoised
 def open_interest_change(market: Market, symbol: str, days: float = 1.0, unit: str = "coins") -> Float:
     """Return (n,) the log change of open interest over the last days (1, 7, 30): log(OI_t / OI_{t-days}).
 
@@ -64,6 +67,7 @@ def open_interest_change(market: Market, symbol: str, days: float = 1.0, unit: s
     return log_change(interest(market, symbol, unit), market.known_at, span("days", days))
 
 
+@memoised
 def open_interest_z(market: Market, symbol: str, days: float = 1.0, unit: str = "coins", window: float = 90.0) -> Float:
     """Return (n,) the robust z of the log change over `days` against the `window` days before; NaN until then.
 
@@ -72,6 +76,7 @@ def open_interest_z(market: Market, symbol: str, days: float = 1.0, unit: str = 
     return robust_z(open_interest_change(market, symbol, days, unit), market.time, window)
 
 
+@memoised
 def open_interest_to_market_cap(market: Market, symbol: str) -> Float:
     """Return (n,) open interest in USD as a fraction of the coin's market capitalisation, feed "SYMBOL.market_cap" (USD).
 

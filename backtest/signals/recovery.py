@@ -8,6 +8,7 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.model.arrays import BoolArray, Float, Int64, frozen_array
 from backtest.model.market import Feed, Market
+from backtest.model.memo import memoised
 from backtest.signals.funding import funding_z
 from backtest.signals.liquidations import liquidation_z
 from backtest.signals.open_interest import open_interest_z
@@ -39,6 +40,7 @@ class Recovery:
         return self.components[choice("component", name, tuple(self.components))]
 
 
+@memoised
 def recovery(
     market: Market,
     symbol: str,
@@ -85,15 +87,19 @@ def component(market: Market, symbol: str, name: str, days: float, within: float
 
 
 def turned_up(z: Float, time: Int64, days: float = 7.0) -> Float:
-    """Return (n,) 1.0 where z is at least 0 and was below 0 at some bar in [time - days, time); NaN where z is, and 0 else.
+    """Return (n,) 1.0 where z is at least 0 and was below 0 at some bar in [time - days, time), else 0.0.
+
+    NaN where z is, and where z is at least 0, was not seen below, and is not known at each bar of that span.
 
     >>> turned_up(np.array([1.0, -1.0, 0.5, 0.5]), np.arange(4) * 86_400_000_000_000, 1).tolist()
-    [0.0, 0.0, 1.0, 0.0]
+    [nan, 0.0, 1.0, 0.0]
     """
-    first = np.searchsorted(time, time - span("days", days), side="left")
-    below = np.concatenate(([0], np.cumsum(z < 0)))
-    index = np.arange(z.size)
-    return flag((z >= 0) & (below[index] > below[first]), z)
+    start = time - span("days", days)
+    first, index = np.searchsorted(time, start, side="left"), np.arange(z.size)
+    below, unknown = (np.concatenate(([0], np.cumsum(x))) for x in (z < 0, np.isnan(z)))
+    was_below = below[index] > below[first]
+    told = (z < 0) | was_below | ((unknown[index] == unknown[first]) & (start >= time[:1]))
+    return flag((z >= 0) & was_below, np.where(told, z, np.nan))
 
 
 def price_over_low_vwap(market: Market, symbol: str, days: float = 30.0) -> Float:

@@ -5,6 +5,7 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.model.arrays import DAY, BoolArray, Float
 from backtest.model.market import Feed, Market
+from backtest.model.memo import memoised
 from backtest.signals.liquidations import liquidation_intensity, liquidation_z
 from backtest.signals.open_interest import open_interest_change, open_interest_z
 from backtest.signals.series import current, every, flag, some
@@ -13,6 +14,7 @@ from backtest.signals.windows import past_median, real, span, still_known, windo
 __all__ = ["deleveraging", "hysteresis", "realised_volatility"]
 
 
+@memoised
 def deleveraging(
     market: Market,
     symbol: str,
@@ -71,6 +73,7 @@ def hysteresis(enter: Float, leave: Float) -> Float:
     return np.where(on, 1.0, np.where(np.isnan(enter), np.nan, 0.0))
 
 
+@memoised
 def realised_volatility(market: Market, symbol: str, days: float = 7.0) -> Float:
     """Return (n,) the root of the summed squared log returns of the last days: the volatility of that span, a fraction.
 

@@ -8,17 +8,15 @@ is not warm is NaN, no value knows a later bar, and the slow ones are done at on
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from backtest.errors import ConfigError, did_you_mean
 from backtest.model.arrays import Float
 from backtest.model.market import Bars
+from backtest.model.memo import memoised
 from backtest.signals.technical_own import FAST, FAST_AVERAGE, Columns, Lines, Own, Params, series
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Many", "One", "technical", "technical_names"]
 
@@ -53,6 +51,7 @@ def technical(bars: Bars, name: One, **params: Any) -> Float: ...
 def technical(bars: Bars, name: Many, **params: Any) -> dict[str, Float]: ...
 @overload
 def technical(bars: Bars, name: str, **params: Any) -> Float | dict[str, Float]: ...
+@memoised
 def technical(bars: Bars, name: str, **params: Any) -> Float | dict[str, Float]:
     """Return an indicator of `ta`: (n,) on the bars, or by the names of `ta`'s methods where it has several lines.
 
@@ -65,9 +64,10 @@ def technical(bars: Bars, name: str, **params: Any) -> Float | dict[str, Float]:
     not trade are left out of the history and are NaN; so is what is not defined (a division by zero that `ta` leaves).
     Each value uses its bar and earlier ones only.
 
-    Errors (ConfigError): a name or a parameter that `ta` does not have, with the nearest one; a window that is not a
-    whole number from 1; a shift into the future (`offset` below 0). Source: `ta` 0.11, whose docstrings name the
-    author of each indicator; Wilder, "New Concepts in Technical Trading Systems", 1978, for ATR, ADX, RSI and PSAR.
+    Errors (ConfigError): what is not one symbol's bars; a name or a parameter that `ta` does not have, with the nearest
+    one; a window that is not a whole number from 1; a shift into the future (`offset` below 0). Source: `ta` 0.11, whose
+    docstrings name the author of each indicator; Wilder, "New Concepts in Technical Trading Systems", 1978, for ATR, ADX,
+    RSI and PSAR.
 
     >>> from backtest.signals.technical import technical_names
     >>> technical_names()["stoch"]

@@ -6,7 +6,8 @@ import numpy as np
 
 from backtest.errors import ConfigError
 from backtest.model.arrays import DAY, BoolArray, Float, Int64
-from backtest.model.market import Feed
+from backtest.model.market import LONG_GAP, Feed, long_gaps
+from backtest.model.memo import memoised
 
 __all__ = ["log_change", "median_and_mad", "past_median", "real", "robust_z", "span", "still_known", "window_sum"]
 
@@ -83,14 +84,17 @@ def log_change(feed: Feed, times: Int64, length: int, longest_gap: int | None = 
     return np.where(good, np.log(np.where(good, now, 1.0) / np.where(good, before, 1.0)), np.nan)
 
 
-def window_sum(stamps: Int64, values: Float, at: Int64, length: int, longest_gap: int | None = None) -> Float:
+def window_sum(
+    stamps: Int64, values: Float, at: Int64, length: int, longest_gap: int | None = None, by_neighbours: bool = False
+) -> Float:
     """Return the sum of the values stamped in (at - length, at], at each time of `at`.
 
     stamps: (k,) ns UTC, sorted, regular or not; values: (k,), each about the time since the stamp before; length: ns.
     NaN until the stamps cover the whole window (the first is taken to cover as much as the gap that follows it, so two
     stamps are needed), and wherever the window has a hole: two stamps, or the last stamp and the time, further apart
-    than `longest_gap` (ns; by default three times the median of the nine gaps before [D]), or no stamp at all where the
-    window is as long as the usual gap. A missing stretch is never summed as zero.
+    than `longest_gap` (ns; by default three times the median of the nine gaps before [D], with `by_neighbours` what
+    `out_of_step` says), or no stamp at all where the window is as long as the usual gap. A missing stretch is never
+    summed as zero.
 
     >>> days = np.arange(1, 5) * DAY
     >>> window_sum(days, np.array([1.0, 2.0, 4.0, 8.0]), days, 2 * DAY).tolist()
@@ -104,7 +108,11 @@ def window_sum(stamps: Int64, values: Float, at: Int64, length: int, longest_gap
     total = np.concatenate(([0.0], np.cumsum(values)))
     first, last = (np.searchsorted(stamps, moment, side="right") for moment in (at - length, at))
     covered = (at >= distinct[1]) & (at - length >= distinct[0] - (distinct[1] - distinct[0]))
-    whole = covered & ~has_hole(distinct, at, length, limits(distinct, longest_gap))
+    by_limit = longest_gap is not None or not by_neighbours
+    hole = (
+        has_hole(distinct, at, length, limits(distinct, longest_gap)) if by_limit else out_of_step(distinct, at, length)
+    )
+    whole = covered & ~hole
     newest = np.maximum(np.searchsorted(distinct, at, side="right") - 1, 0)
     whole &= (last > first) | (length < usual_gaps(distinct)[newest])  # a day without the day's stamp is no zero
     sums = total[last] - total[first]
@@ -123,6 +131,26 @@ def has_hole(stamps: Int64, at: Int64, length: int, fresh: Float) -> np.ndarray[
     return (count[last] > count[first]) | (at - stamps[newest] > fresh[newest])
 
 
+def out_of_step(stamps: Int64, at: Int64, length: int) -> BoolArray:
+    """Return whether (at - length, at] reaches into a gap that is longer than 1.5 times the larger of its neighbours.
+
+    stamps: (k,) ns UTC, two or more, increasing; at: ns UTC. Only stamps up to each time are known: the newest gap is judged by
+    the one before it, and the time since the newest stamp by the shorter of the last two gaps. So an interval that grows
+    counts as a hole until its second gap is over; one that shrinks never does.
+    """
+    gaps = np.diff(stamps)
+    settled = np.concatenate(([0], np.cumsum(long_gaps(gaps))))  # of the gaps that end before each stamp but the first
+    before = np.concatenate((gaps[:1], gaps[:-1]))
+    newest_long = np.concatenate(([False], gaps > LONG_GAP * before))
+    limit = LONG_GAP * np.concatenate((gaps[:1], np.minimum(gaps, before)))
+    newest = np.maximum(np.searchsorted(stamps, at, side="right") - 1, 0)
+    first = np.searchsorted(stamps, at - length, side="right")  # the first stamp in the window: its gap reaches into it
+    known = settled[np.maximum(newest - 1, 0)] > settled[np.clip(first - 1, 0, stamps.size - 1)]
+    late = at - stamps[newest] > limit[newest]
+    return np.asarray(known | (newest_long[newest] & (newest >= first)) | late, np.bool_)
+
+
+@memoised
 def robust_z(values: Float, time: Int64, days: float = 90.0, share: float = 0.5) -> Float:
     """Return how unusual each value is against those of the days before it: (x - median) / (1.4826 * MAD).
 
@@ -137,6 +165,7 @@ def robust_z(values: Float, time: Int64, days: float = 90.0, share: float = 0.5)
     return (values - median) / np.where(mad > 0, NORMAL * mad, np.nan)
 
 
+@memoised
 def past_median(values: Float, time: Int64, days: float = 90.0, share: float = 0.5) -> Float:
     """Return (n,) the median of the values in [time - days, time); NaN as in `robust_z`."""
     return median_and_mad(values, time, days, share)[0]

@@ -6,7 +6,7 @@ notional.
 
 from backtest.venues import inverse, linear
 from backtest.venues.funding import first_updates, funding_payment, funding_series, funding_stamps
-from backtest.venues.load import check_leverage, load_venue, venue_names
+from backtest.venues.load import check_leverage, load_venue, venue_names, with_account
 from backtest.venues.margin import (
     closing_fee,
     cross_backing,
@@ -60,4 +60,5 @@ __all__ = [
     "tiered_liquidation_price",
     "tiered_maintenance",
     "venue_names",
+    "with_account",
 ]

@@ -14,7 +14,7 @@ from backtest.errors import ConfigError, VenueError, did_you_mean
 from backtest.model import Instrument, TierTable, Venue
 from backtest.places import shipped
 
-__all__ = ["check_leverage", "load_venue", "venue_names"]
+__all__ = ["check_leverage", "load_venue", "venue_names", "with_account"]
 
 NUMBERS = ("cash", "leverage", "slippage", "maker", "taker", "liquidation_fee")
 CHOICES = ("margin_mode", "intrabar")
@@ -80,13 +80,18 @@ def load_venue(name_or_path: str, **account: Any) -> Venue:
     500.0
     """
     path = find(name_or_path)
-    settings = checked_account(account)
+    checked_account(account)
     try:
         venue = make_venue(path.stem, parsed(path))
     except VenueError as error:
         said = str(error)
         raise VenueError(said if said.startswith(path.name) else f"{path.name}: {said}") from None
-    return replace(venue, **settings)
+    return with_account(venue, **account)
+
+
+def with_account(venue: Venue, **account: Any) -> Venue:
+    """Return a venue with settings of the account replaced; they and their errors are those of `load_venue`."""
+    return replace(venue, **checked_account(account))
 
 
 def check_leverage(venue: Venue, symbols: Iterable[str]) -> None:

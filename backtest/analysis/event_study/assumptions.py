@@ -1,6 +1,6 @@
 """What every number of a study rests on, in sentences."""
 
-from backtest.analysis.event_study.inference import events_needed
+from backtest.analysis.event_study.inference import effect_of_means, events_needed
 from backtest.analysis.event_study.settings import Settings
 
 __all__ = ["assumptions"]
@@ -21,20 +21,22 @@ def assumptions(settings: Settings, interval: int) -> tuple[str, ...]:
         f" Levels retire {s.life_days:g} days after they became known or with return number {s.round_trips}; {lasting} do not.",
         f"Moves start at the open of the bar after the event, in ATRs of {s.atr_bars} bars at the event; up is positive.",
         "The next level is the highest one of the same set that is known, intact and below both level and close; it is reached"
-        " by a close. What was undecided at the end of the data is left out of the shares.",
+        " by a close. What was undecided at the end of the data is left out of the shares; so is, of that of false breaks,"
+        f" every break with fewer than {bars} bars after it, whatever came of it.",
         "The wait for the next level goes on through reclaims; only the end of the data censors it (Kaplan-Meier).",
         "Intervals of shares are Wilson's, as though events were independent, so that they are rather too narrow; those of means"
         " come from drawing whole days anew. All are of 95%.",
         "Placebo levels keep symbol, kind, side, bar of birth and length of life of the real ones; distances in ATRs are dealt"
-        " anew within a kind and side, a grid of round numbers is moved as a whole, and prices are those of a ladder with steps"
-        " of 0.1%.",
+        " anew within a kind and side, a grid of round numbers is moved as a whole as far as every level keeps its side, and"
+        " prices are those of a ladder with steps of 0.1%.",
         f"The martingale: chance = (L + margin - close + b) / (L + margin - next + 2b), b = 0.5826 sigma, sigma of the"
         f" {s.sigma_bars} bars before the event; normal steps of one size are assumed. The variance of its test"
         " is the sum of the squared steps that prices made while events waited, so that what waits together counts once.",
         "p is two-sided, twice the smaller of both one-sided p = (1 + #{T* >= T}) / (1 + N). Holm and BH adjust for all the"
         " tests of this study, not for those of studies made before it.",
-        f"Enough events: to find {100 * s.effect:.1f} points (or as large a share of a standard deviation) with power"
-        f" {s.power:.0%} at {s.size:.0%}, about {needed:,} in each arm.",
+        f"Enough events: to find a difference of {100 * s.effect:.1f} points between shares near a half with power {s.power:.0%} at"
+        f" {s.size:.0%}, about {needed:,} in each arm. As many find a difference of"
+        f" {effect_of_means(needed, s.power, s.size):.1%} of a standard deviation between means.",
     )
 
 

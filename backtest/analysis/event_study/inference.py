@@ -11,6 +11,7 @@ from backtest.model.arrays import Float, Int64
 __all__ = [
     "benjamini_hochberg",
     "day_interval",
+    "effect_of_means",
     "events_needed",
     "holm",
     "p_above",
@@ -73,6 +74,17 @@ def events_needed(effect: float, base: float = 0.5, power: float = 0.8, size: fl
     z = NORMAL.inv_cdf(1 - size / 2) + NORMAL.inv_cdf(power)
     other = min(1.0, base + effect)
     return math.ceil(z * z * (base * (1 - base) + other * (1 - other)) / effect**2)
+
+
+def effect_of_means(events: int, power: float = 0.8, size: float = 0.05) -> float:
+    """Return the difference of two means, in standard deviations, that so many events in each arm find, two-sided.
+
+    Formula: (z[1-size/2] + z[power]) * sqrt(2 / events). Source: as `events_needed`.
+
+    >>> round(effect_of_means(1847), 3)
+    0.092
+    """
+    return (NORMAL.inv_cdf(1 - size / 2) + NORMAL.inv_cdf(power)) * math.sqrt(2 / events)
 
 
 def p_above(value: float, sets: Float) -> float:

@@ -56,7 +56,8 @@ class Path:
             np.where(np.isnan(self.span), np.inf, f * self.span) for f in (self.settings.away, self.settings.leave)
         )
         lows = by_blocks(self.bars.low - zone, BLOCK, np.fmin, np.inf)
-        columns = (self.bars.low, self.bars.high, self.bars.close, zone, away, leave, lows)
+        highs = by_blocks(self.bars.high + zone, BLOCK, np.fmax, -np.inf)
+        columns = (self.bars.low, self.bars.high, self.bars.close, zone, away, leave, lows, highs)
         return TouchTape(*(np.ascontiguousarray(column) for column in columns))
 
     def events(self, price: Float, width: Float) -> "Events":
@@ -76,22 +77,27 @@ class Path:
         return Events.sorted(parts)
 
     def touches(self, price: Float, width: Float, row: Int64, bar: Int64, lost: BoolArray) -> "Events":
-        """Return the touches of the stretches in which lines are intact."""
+        """Return the touches of lines while they are intact; before it is held for the first time a line counts as lost."""
+        held_first = np.unique(row)
+        row = np.concatenate((held_first, row))
+        order = np.argsort(row, kind="stable")  # the stretch from the first bar on comes before the others of its line
+        row, bar = row[order], np.concatenate((np.zeros(held_first.size, np.int64), bar))[order]
+        intact = np.concatenate((np.zeros(held_first.size, np.bool_), ~lost))[order]
         follows = np.append(row[1:] == row[:-1], False)[: row.size]
         end = np.where(follows, np.append(bar[1:], 0)[: row.size], len(self.bars))
-        # a wick that closes above again in its bar ends one stretch and starts the next, so that no row has no bar
-        held = np.flatnonzero(~lost)
-        spans = Spans(price[row[held]], width[row[held]], bar[held], end[held], follows[held])
+        spans = Spans(row, price[row], width[row], intact, bar, end, follows)
         span, at, outcome = follow_touches(self.tape, spans, self.settings.touch_bars)
-        found = Events.plain(row[held][span], at, TOUCH)
-        return found.replaced(outcome=outcome)
+        return Events.plain(row[span], at, TOUCH).replaced(outcome=outcome)
 
     def breaks(self, price: Float, row: Int64, bar: Int64, reclaim: Int64, delta: Float) -> "Events":
-        """Return the events of the rule, with what the closes did after each."""
+        """Return the events of the rule, with what the closes did after each.
+
+        Whether a break was false is known of those that have the whole reclaim time after them: near the end of the data
+        only the quick ones have shown themselves.
+        """
         n, soon = len(self.bars), self.settings.reclaim_bars(self.bars.interval)
         false = (reclaim >= 0) & (reclaim - bar <= soon)
-        known = (bar + soon < n) | (reclaim >= 0)
-        outcome = np.where(false, 1, np.where(known, 0, -1))
+        outcome = np.where(bar + soon < n, false.astype(np.int64), -1)
         until = np.where(reclaim >= 0, reclaim, n)
         low = lowest_between(self.bars.close, bar + 1, until)
         return Events.plain(row, bar, BREAK).replaced(

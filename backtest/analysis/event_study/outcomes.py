@@ -19,11 +19,11 @@ __all__ = ["Events", "events_of", "waits"]
 class Events:
     """The touches (t,) and breaks (e,) that were counted, by symbol, level and bar.
 
-    touch_day, day: days since 1970 UTC of the bar's close; bounced: 1 bounced, 0 broken, NaN undecided; symbol, bar, level: of
-    a break, its position, bar and price; false: 1 back above within the reclaim time, 0 not, NaN undecided; next_level: quote
-    units, NaN for none; hit: 1 next level first, 0 reclaim first, NaN undecided; chance: of that on a price without memory;
-    slope: by how much the chance falls with a rise of the close of one quote unit; done: the bar that decided it, -1
-    undecided; moves: (e, v) forward returns, farthest rise and fall, ATRs.
+    touch_day, day: days since 1970 UTC of the bar's close; bounced: 1 bounced, 0 broken, NaN undecided; symbol, bar, level:
+    of a break, its position, bar and price; false: 1 back above within the reclaim time, 0 not, NaN where the data end within
+    it; next_level: quote units, NaN for none; hit: 1 next level first, 0 reclaim first, NaN undecided; chance: of that on a
+    price without memory; slope: by how much the chance falls with a rise of the close of one quote unit; done: the bar that
+    decided it, -1 undecided; moves: (e, v) forward returns, farthest rise and fall, ATRs.
     """
 
     touch_day: Int64

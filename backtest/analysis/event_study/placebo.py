@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,12 +28,11 @@ ROOM = 4_000_000  # numbers held at once for the sets drawn
 class Placement:
     """Where the levels of a study stand, (k,) each, by symbol and birth.
 
-    symbol: which path; row: place in its table of levels; price: quote units; width: half-width, fraction of the price, in steps
-    of a quarter; start: the bar at which it is decided, the
-    first that knows it and has an ATR; end: bar at which it is over by age or because a newer one took its place; trips:
-    returns that end it; close, span: close and ATR of the start, quote units; distance: ATRs below the close, negative above it;
-    step: quote units, of a grid whose levels stand together, else 0; pool: levels of one pool may swap distances, those of one
-    kind on one side of the price.
+    symbol: which path; row: place in its table of levels; price: quote units; width: half-width, fraction of the price, in
+    steps of a quarter; start: the bar at which it is decided, the first that knows it and has an ATR; end: bar at which it is
+    over by age or because a newer one took its place; trips: returns that end it; close, span: close and ATR of the start,
+    quote units; distance: ATRs below the close, negative above it; step: quote units, of a grid whose levels stand together,
+    else 0; pool: levels of one pool may swap distances, those of one kind on one side of the price.
     """
 
     symbol: Int64
@@ -50,6 +50,24 @@ class Placement:
 
     def __len__(self) -> int:
         return int(self.row.size)
+
+    @cached_property
+    def grids(self) -> tuple[Int64, Float, Float]:
+        """(k,) the grid of each level, those of one symbol and step; (g,) each, how far a grid may be moved down and up.
+
+        In steps: as far as no level comes to the other side of the price at its birth, and at most one step. On a grid that
+        is born at one bar that is one step in all, so that every place of a grid is as likely as any other.
+        """
+        _, grid = np.unique(np.column_stack((self.symbol, self.step)), axis=0, return_inverse=True)
+        grid = np.asarray(grid, np.int64).ravel()
+        size = int(grid.max(initial=-1)) + 1
+        lowest, highest = np.full(size, -1.0), np.full(size, 1.0)
+        own = self.step > 0
+        away = np.divide(self.close - self.price, self.step, out=np.zeros(len(self)), where=own)
+        above, below = own & (self.distance < 0), own & (self.distance >= 0)
+        np.maximum.at(lowest, grid[above], away[above])
+        np.minimum.at(highest, grid[below], away[below])
+        return grid, lowest, highest
 
 
 def placement(paths: Sequence[Path], tables: Sequence[Levels], settings: Settings) -> Placement:
@@ -189,17 +207,18 @@ def draws(levels: Placement, grid: Grid, settings: Settings) -> Iterator[Int64]:
     for at in range(0, settings.sets, step):
         found = np.empty((min(step, settings.sets - at), len(levels)), np.int64)
         for i in range(len(found)):
-            found[i] = grid.cell(levels.symbol, drawn(levels, len(grid.cells), random))
+            found[i] = grid.cell(levels.symbol, drawn(levels, random))
         yield found
 
 
-def drawn(levels: Placement, symbols: int, random: np.random.Generator) -> Float:
-    """Return (k,) the prices of a placebo set, quote units.
+def drawn(levels: Placement, random: np.random.Generator) -> Float:
+    """Return (k,) the prices of a placebo set, quote units, each on its level's side of the price at birth.
 
-    The levels of a grid are moved together, by up to half a step: drawn one by one they would lie closer here and wider there
-    than any grid, and what they meet would vary more than what a grid meets.
+    The levels of a grid are moved together: drawn one by one they would lie closer here and wider there than any grid, and
+    what they meet would vary more than what a grid meets.
     """
-    shift = random.uniform(-0.5, 0.5, symbols)[levels.symbol] * levels.step
+    grid, lowest, highest = levels.grids
+    shift = random.uniform(lowest, highest)[grid] * levels.step
     return np.where(levels.step > 0, levels.price + shift, levels.close - redrawn(levels, random) * levels.span)
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtest.levels.compile import compiled
 from backtest.model.arrays import Float, Int64
+from backtest.model.compile import compiled
 
 __all__ = ["BREAK", "LOST", "RECLAIM", "TOUCH", "Ground", "Notes", "Rows", "Tally", "count_sets"]
 

@@ -16,7 +16,7 @@ class Settings:
 
     reclaim: bars in which a return makes a break a false one, and least bars between two counted breaks of a level; None: 5 on
     daily bars, else 24. effect, power, size: a share has enough events when a difference of `effect` (fraction) is found with
-    this power by a two-sided test of this size; floor: below so many events nothing is tested.
+    this power by a two-sided test of this size, and a mean when it has as many; floor: below so many events nothing is tested.
     """
 
     rule: str = "close"  # what a break is: wick, close, n_closes, retest, reclaim

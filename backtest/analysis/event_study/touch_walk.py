@@ -1,4 +1,4 @@
-"""The walk of intact levels through touches, compiled. Everything it calls stands in this file.
+"""The walk of lines through touches, compiled. Everything it calls stands in this file.
 
 Numba keeps what it compiled beside this file and looks at this file alone to see whether that is stale, so nothing of another
 file may be called from here. `walk.py_func` and its like are the plain source.
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backtest.levels.compile import compiled
 from backtest.model.arrays import BoolArray, Float, Int64
+from backtest.model.compile import compiled
 
 __all__ = ["BLOCK", "Spans", "TouchTape", "follow_touches"]
 
@@ -17,7 +17,9 @@ BLOCK = 32  # bars that are passed at once while price stays clear of a level
 
 
 class TouchTape(NamedTuple):
-    """The bars, (n,) each: prices, the zone, how far away ends a touch's time and how far is a bounce, lows less zone by blocks."""
+    """The bars, (n,) each: prices, the zone, how far away ends a touch's time and how far is a bounce; by blocks of bars, lows
+    less zone and highs plus zone.
+    """
 
     low: Float
     high: Float
@@ -26,20 +28,25 @@ class TouchTape(NamedTuple):
     away: Float
     leave: Float
     low_zone: Float
+    high_zone: Float
 
 
 class Spans(NamedTuple):
-    """Stretches in which a level is intact, (s,) each: price, least zone, first bar, end (exclusive), whether a break ended it."""
+    """Stretches in which a line is intact or lost, (s,) each, by line and time: the line, its price and least zone, whether it
+    is intact, the first bar, the end (exclusive), and whether another stretch follows.
+    """
 
+    line: Int64
     price: Float
     width: Float
+    intact: BoolArray
     first: Int64
     end: Int64
-    broken: BoolArray
+    follows: BoolArray
 
 
 def follow_touches(tape: TouchTape, spans: Spans, quiet: int) -> Int64:
-    """Return (3, e) span, bar and outcome (1 bounced, 0 broken, -1 undecided) of every touch."""
+    """Return (3, e) stretch, bar and outcome (1 bounced, 0 broken, -1 undecided) of every touch of an intact line."""
     found = np.empty((4 * spans.price.size + 64, 3), np.int64)
     size = walk(tape, spans, quiet, found)
     if size > len(found):  # counted on the first walk, written on the second
@@ -49,16 +56,15 @@ def follow_touches(tape: TouchTape, spans: Spans, quiet: int) -> Int64:
 
 
 @compiled
-def watch(tape: TouchTape, spans: Spans, quiet: int, s: int, found: Int64, size: int) -> int:
-    """Follow one stretch: a touch needs a close away from the level before it, and ends with a bounce or the break.
+def watch(tape: TouchTape, spans: Spans, quiet: int, s: int, now: Int64, found: Int64, size: int) -> int:
+    """Follow a stretch in which the line is intact: a touch needs a close away from it before, and ends with bounce or break.
 
-    What comes into the zone again before the touch is decided is the same touch.
+    What comes into the zone again before the touch is decided is the same touch. now: (1,) the bar of the line's last touch.
     """
     level, width, end = spans.price[s], spans.width[s], spans.end[s]
     t = spans.first[s]
-    apart = tape.close[t] > level + max(tape.away[t], max(tape.zone[t], width))
-    waiting, touched = False, -(1 << 60)
-    last = end + 1 if spans.broken[s] else end  # the bar that breaks the level may touch it first
+    apart, waiting = tape.close[t] > level + max(tape.away[t], max(tape.zone[t], width)), False
+    last = end + 1 if spans.follows[s] else end  # the bar that breaks the level may touch it first
     t += 1
     while t < last:
         if apart and not waiting and t % BLOCK == 0 and tape.low_zone[t // BLOCK] > level + width:
@@ -68,8 +74,8 @@ def watch(tape: TouchTape, spans: Spans, quiet: int, s: int, found: Int64, size:
         if price > 0:  # NaN where the bar did not trade
             zone = max(tape.zone[t], width)
             if tape.low[t] <= level + zone and tape.high[t] >= level - zone:
-                if apart and t - touched >= quiet:
-                    touched = t
+                if apart and t - now[0] >= quiet:
+                    now[0] = t
                     if not waiting:
                         waiting = True
                         if size < len(found):
@@ -83,15 +89,42 @@ def watch(tape: TouchTape, spans: Spans, quiet: int, s: int, found: Int64, size:
             if price > level + max(tape.away[t], zone):
                 apart = True
         t += 1
-    if spans.broken[s] and waiting and size <= len(found):
+    if spans.follows[s] and waiting and size <= len(found):
         found[size - 1, 2] = 0
     return size
 
 
 @compiled
+def pass_below(tape: TouchTape, spans: Spans, quiet: int, s: int, now: Int64) -> None:
+    """Follow a stretch in which the line is lost: touches from below are not counted, but the next one waits for their time."""
+    level, width = spans.price[s], spans.width[s]
+    t = spans.first[s]
+    apart = tape.close[t] < level - max(tape.away[t], max(tape.zone[t], width))
+    t += 1
+    while t < spans.end[s]:
+        if apart and t % BLOCK == 0 and tape.high_zone[t // BLOCK] < level - width:
+            t += BLOCK
+            continue
+        if tape.close[t] > 0:
+            zone = max(tape.zone[t], width)
+            if tape.low[t] <= level + zone and tape.high[t] >= level - zone:
+                if apart and t - now[0] >= quiet:
+                    now[0] = t
+                apart = False
+            if tape.close[t] < level - max(tape.away[t], zone):
+                apart = True
+        t += 1
+
+
+@compiled
 def walk(tape: TouchTape, spans: Spans, quiet: int, found: Int64) -> int:
     """Follow every stretch; return how many touches there are, more than fit in the table or not."""
-    size = 0
+    now, size = np.empty(1, np.int64), 0
     for s in range(len(spans.price)):
-        size = watch(tape, spans, quiet, s, found, size)
+        if s == 0 or spans.line[s] != spans.line[s - 1]:
+            now[0] = -(1 << 60)
+        if spans.intact[s]:
+            size = watch(tape, spans, quiet, s, now, found, size)
+        else:
+            pass_below(tape, spans, quiet, s, now)
     return size

@@ -20,6 +20,7 @@ Float = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 DAYS_A_YEAR = 365.0
+LOST_DIGITS = 8 * float(np.finfo(np.float64).eps)  # of each term of a sum of squares
 FIGURES = ("total_return", "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "calmar")
 
 
@@ -36,12 +37,15 @@ class Bootstrap:
     block: float
 
     def interval(self, figure: str, confidence: float = 0.95) -> tuple[float, float]:
-        """Return the figure's interval by percentiles; NaN where fewer than half of the replicates define it."""
+        """Return the figure's interval by percentiles; NaN where more replicates do not define it than its tails hold.
+
+        A run of few trades has replicates without one, and no ratio there: what is left of them would look too sure.
+        """
         values = self.replicates[figure]
         known = values[~np.isnan(values)]
-        if not known.size or 2 * known.size < values.size or math.isnan(self.estimates[figure]):
-            return math.nan, math.nan
         tail = round((1.0 - confidence) / 2.0, 12)  # 0.95 is not quite 0.95
+        if not known.size or values.size - known.size > 2 * tail * values.size or math.isnan(self.estimates[figure]):
+            return math.nan, math.nan
         # Without interpolation: the growth of a short run, made yearly, may be infinite.
         low, high = np.quantile(known, (tail, 1.0 - tail), method="inverted_cdf")
         return float(low), float(high)
@@ -163,7 +167,9 @@ def figures_of_sums(rows: Any, n: int, centre: float) -> dict[str, Float]:
     """Return the figures that follow from each row of sums, one array each."""
     total, squares, losses, growth, worst = rows.T
     mean = centre + total / n
-    deviation = np.sqrt(np.maximum(squares - total * total / n, 0.0) / (n - 1))
+    spread = squares - total * total / n
+    spread[spread <= LOST_DIGITS * n * squares] = 0.0  # of days that are all alike nothing but rounding is left
+    deviation = np.sqrt(spread / (n - 1))
     drawdown = worst - 1.0
     with np.errstate(over="ignore"):
         yearly = np.expm1(growth * (DAYS_A_YEAR / n))

@@ -11,6 +11,7 @@ __all__ = ["Superior", "superior_ability"]
 
 Float = NDArray[np.float64]
 PASSING = 0.05
+LEAST_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,22 @@ class Superior:
         >>> Superior(0.3, 0.2, 0.4, 1, 0.001, 2, 500, 3, 1000).sentence(("a", "b"), "flat")
         'None of 2 strategies is distinguishable from flat: b leads, and the best of 2 does so by luck with a probability of 30%.'
         """
+        if self.days < LEAST_DAYS:
+            days = "1 day is" if self.days == 1 else f"{self.days} days are"
+            return f"{days} too few to tell whether any strategy is better than {benchmark}."
         if self.best < 0:
             return f"No strategy differs from {benchmark} on these {self.days} days."
+        alone, name = self.strategies == 1, names[self.best]
         if self.lead <= 0:
-            return f"None of {self.strategies} strategies earned more than {benchmark} in {self.days} days."
+            who = f"{name} has not" if alone else f"None of {self.strategies} strategies"
+            return f"{who} earned more than {benchmark} in {self.days} days."
         chance = f"{self.p:.1%}" if self.p < 0.1 else f"{self.p:.0%}"
         chance = chance if self.p > 0 else f"less than {1 / self.replicates:.1%}"
-        name, luck = names[self.best], f"the best of {self.strategies} does so by luck with a probability of {chance}"
+        luck = f"{'it' if alone else f'the best of {self.strategies}'} does so by luck with a probability of {chance}"
         if self.p < PASSING:
             return f"{name} is better than {benchmark}: {luck}."
-        return f"None of {self.strategies} strategies is distinguishable from {benchmark}: {name} leads, and {luck}."
+        who = f"{name} is not" if alone else f"None of {self.strategies} strategies is"
+        return f"{who} distinguishable from {benchmark}: {'it' if alone else name} leads, and {luck}."
 
 
 def superior_ability(
@@ -74,7 +81,7 @@ def superior_ability(
     leads = columns if benchmark is None else columns - np.asarray(benchmark, dtype=np.float64)[:, None]
     differs = np.flatnonzero(np.ptp(leads, axis=0) > 0) if n else np.empty(0, dtype=np.int64)
     nan = float("nan")
-    if not differs.size or n < 3 or not np.isfinite(leads).all():
+    if not differs.size or n < LEAST_DAYS or not np.isfinite(leads).all():
         return Superior(nan, nan, nan, -1, nan, k, n, 0, replicates)
     leads = leads[:, differs]
     length = block or longest_block(leads)

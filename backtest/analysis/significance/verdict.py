@@ -129,7 +129,7 @@ def judge(
         min_track_record=min_track_record(found.sharpe, expected, *shape, confidence=CONFIDENCE),
         skew=found.skew,
         kurtosis=found.kurtosis,
-        unearned=unearned(drawn.replicates["sharpe"]),
+        unearned=unearned(drawn.replicates["sharpe"], drawn.replicates["total_return"]),
         block=drawn.block,
         replicates=replicates,
         seed=seed,
@@ -148,8 +148,10 @@ def variance_of(trials: Trials | None, days: int) -> float:
     return found if math.isfinite(found) else 1.0 / max(1, days)
 
 
-def unearned(sharpes: Any) -> float:
-    defined = sharpes[~np.isnan(sharpes)]
+def unearned(sharpes: Any, returns: Any) -> float:
+    """Return the share of replicates that earn nothing: by their Sharpe ratio, by their return where all days are alike."""
+    earned = np.where(np.isnan(sharpes), returns, sharpes)
+    defined = earned[~np.isnan(earned)]
     return float(np.mean(defined <= 0.0)) if defined.size else math.nan
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from backtest.analysis.kernels import compiled
+from backtest.model.compile import compiled
 
 __all__ = ["sums", "sums_python", "walk_days", "walk_days_python"]
 
@@ -39,5 +39,5 @@ def sums_python(returns: Float, logs: Float, centre: float, days: Int64) -> tupl
     return total, squares, losses, growth, worst
 
 
-walk_days = compiled(walk_days_python)
-sums = compiled(sums_python)
+walk_days = compiled(walk_days_python, nogil=True, error_model="numpy")
+sums = compiled(sums_python, nogil=True, error_model="numpy")

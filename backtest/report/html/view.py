@@ -99,8 +99,8 @@ def view_of(
 
 
 def live_view(result: Result) -> dict[str, Any]:
-    names = ("time", "equity", "trades", "passport", "config")
-    return {name: getattr(result, name) for name in names}
+    parts = {name: getattr(result, name) for name in ("time", "passport", "config")}
+    return {**parts, "equity": result.equity_values, "trades": result.trades_table}
 
 
 def saved_view(saved: SavedRun) -> dict[str, Any]:
@@ -109,12 +109,12 @@ def saved_view(saved: SavedRun) -> dict[str, Any]:
         summary = Summary.from_dict(saved.summary)
         told = saved.summary["passport"]["series"]
         series = tuple(Series(**{**line, "findings": tuple(line.get("findings", ()))}) for line in told)
-        equity = saved.equity
+        equity = saved.table("equity")
         return {
             "summary": summary,
             "time": equity["time"].to_numpy("datetime64[ns]").astype(np.int64),
             "equity": equity["equity"].to_numpy(np.float64),
-            "trades": trades_of(saved.trades, tuple(summary.symbols)),
+            "trades": trades_of(saved.table("trades"), tuple(summary.symbols)),
             "passport": Passport(series),
             "config": saved.config,
             "identity": saved.id,

@@ -1,0 +1,245 @@
+"""Workers on this machine: processes of loky that map the market into their memory and come back when one of them dies."""
+
+import faulthandler
+import mmap
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backtest.sweep.pack import open_market
+from backtest.sweep.point import FAILED
+from backtest.sweep.work import Chunk, ChunkDone, Executor, Task, Worker
+
+__all__ = ["in_process", "local"]
+
+GRACE = 5.0  # seconds after its time is over in which a point may still end by itself, before its process is ended
+NOBODY = -1
+IDLE = 60  # seconds for which workers wait for another sweep of this process
+
+
+def in_process(worker: Worker) -> Executor:
+    """Return an executor that works in this process; on Ctrl-C it gives what is finished first."""
+
+    def execute(chunks: Iterable[Chunk]) -> Iterator[ChunkDone]:
+        for chunk in chunks:
+            yield from worker.until_stopped(chunk.indexes)
+
+    return execute
+
+
+def local(task: Task, markets: tuple[Path, ...], jobs: int) -> Executor:
+    """Return an executor that works in so many processes; markets: the file of each market, see `pack_market`.
+
+    A worker that dies has its points retried: the one that it was at alone, and when the worker dies of it again, that point is a
+    row with the reason.
+    """
+
+    def execute(chunks: Iterable[Chunk]) -> Iterator[ChunkDone]:
+        crew = Crew(task, markets, jobs)
+        try:
+            yield from crew.run(iter(chunks))
+        except BaseException:
+            crew.end()
+            raise
+
+    return execute
+
+
+@dataclass(frozen=True)
+class Flight:
+    """A chunk on its way: where its worker notes the point that it is at, and when it left."""
+
+    chunk: Chunk
+    note: Path
+    since: float
+
+
+class Crew:
+    """The workers of one sweep, and what they have in hand."""
+
+    def __init__(self, task: Task, markets: tuple[Path, ...], jobs: int) -> None:
+        self.task = task
+        self.markets = markets
+        self.jobs = jobs
+        self.waiting: deque[Chunk] = deque()
+        self.suspects: deque[int] = deque()
+        self.flying: dict[Future[ChunkDone], Flight] = {}
+        self.sent = 0
+
+    def run(self, chunks: Iterator[Chunk]) -> Iterator[ChunkDone]:
+        """Give what comes of the chunks, in the order in which it comes."""
+        while True:
+            while len(self.flying) <= self.jobs and not self.suspects:
+                chunk = self.waiting.popleft() if self.waiting else next(chunks, None)
+                if chunk is None:
+                    break
+                self.send(chunk)
+            if not self.flying and self.suspects:
+                yield from self.alone(self.suspects.popleft())
+            elif not self.flying:
+                return
+            else:
+                yield from self.landed()
+
+    def send(self, chunk: Chunk) -> None:
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        note = self.markets[0].parent / f"at-{self.sent}"
+        self.sent += 1
+        files = tuple(map(str, self.markets))
+        for _ in range(3):
+            try:
+                future = self.pool().submit(work, self.task, files, chunk, str(note))
+                break
+            except BrokenProcessPool:  # it died while it was idle
+                self.end()
+        self.flying[future] = Flight(chunk, note, time.monotonic())
+
+    def pool(self) -> Any:
+        from joblib.externals.loky import get_reusable_executor
+
+        return get_reusable_executor(max_workers=self.jobs, timeout=IDLE, initializer=set_out)
+
+    def end(self) -> None:
+        """End the workers, whatever they are at."""
+        self.pool().shutdown(wait=True, kill_workers=True)
+
+    def landed(self) -> Iterator[ChunkDone]:
+        """Give what has come back; of a worker that died, find out what it was at."""
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        done, _ = wait(self.flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            try:
+                found = future.result()
+            except BrokenProcessPool:
+                self.lost()
+                return
+            self.flying.pop(future).note.unlink(missing_ok=True)
+            yield found
+
+    def lost(self) -> None:
+        """Take back everything that was on its way: a pool with a dead worker is a dead pool."""
+        self.end()
+        for future, flight in self.flying.items():
+            if future.done() and future.exception() is None:
+                self.waiting.append(flight.chunk)  # it came back in the same moment; it is made again
+                continue
+            at = noted(flight.note)
+            if at == NOBODY:
+                self.waiting.append(flight.chunk)
+                continue
+            self.suspects.append(at)
+            rest = [index for index in flight.chunk.indexes if index != at]
+            if rest:
+                self.waiting.append(Chunk(rest))
+        self.flying.clear()
+
+    def alone(self, index: int) -> Iterator[ChunkDone]:
+        """Give what comes of a point at which a worker died, with nothing else on its way."""
+        from joblib.externals.loky.process_executor import BrokenProcessPool
+
+        self.send(Chunk([index]))
+        ((future, flight),) = self.flying.items()
+        try:
+            found = future.result()
+        except BrokenProcessPool:
+            self.end()
+            found = self.given_up(index, time.monotonic() - flight.since)
+        self.flying.clear()
+        yield found
+
+    def given_up(self, index: int, seconds: float) -> ChunkDone:
+        from backtest.sweep.rows import table_of
+
+        limit = self.task.time_limit
+        error = "Its worker died of it twice: it crashed, or needed more memory than there is."
+        if limit is not None and seconds > limit:
+            error = (
+                f"It took longer than {limit:g} s, in code that can't be interrupted; give it more with --time-limit."
+            )
+        row = {**FAILED, "seconds": seconds, "error": error}
+        return ChunkDone([index], table_of(self.task.space, [index], [row]), seconds)
+
+
+def noted(note: Path) -> int:
+    """Return the point that a worker was at; NOBODY where it had not begun."""
+    try:
+        data = note.read_bytes()
+    except OSError:
+        return NOBODY
+    return int.from_bytes(data[:8], "little", signed=True) if len(data) >= 8 else NOBODY
+
+
+# --- inside a worker ----------------------------------------------------------------------------------------------
+
+
+MINE: dict[tuple[str, ...], Worker] = {}
+
+
+def set_out() -> None:
+    """Leave Ctrl-C to the process that waits for the rows, and end when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=outlive, args=(os.getppid(),), daemon=True).start()
+
+
+def outlive(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def work(task: Task, files: tuple[str, ...], chunk: Chunk, note: str) -> ChunkDone:
+    """Score a chunk in a worker, which keeps its market and what the points share from one chunk to the next."""
+    key = (task.id, *files)
+    if key not in MINE:
+        MINE.clear()
+        if os.getcwd() != task.folder:
+            os.chdir(task.folder)
+        MINE[key] = Worker(task, lambda market: open_market(Path(files[market])))
+    with Noting(note, task.time_limit) as noting:
+        return MINE[key].rows(chunk.indexes, noting)
+
+
+class Noting:
+    """Notes each point where the other process can read it, and ends this one when a point is over its time and hangs."""
+
+    def __init__(self, path: str, limit: float | None) -> None:
+        self.limit = limit
+        self.armed = -2.0
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.ftruncate(handle, 8)
+        self.page = mmap.mmap(handle, 8)
+        os.close(handle)
+        self(NOBODY)
+
+    def __call__(self, index: int) -> None:
+        self.page[:8] = index.to_bytes(8, "little", signed=True)
+        now = time.monotonic()
+        if self.limit is not None and now - self.armed > 1.0:
+            self.armed = now
+            faulthandler.dump_traceback_later(self.limit + GRACE, exit=True, file=silence())
+
+    def __enter__(self) -> "Noting":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        self.page.close()
+
+
+SILENCE: list[Any] = []
+
+
+def silence() -> Any:
+    """Return a file that swallows what the watch says as it ends the process."""
+    if not SILENCE:
+        SILENCE.append(open(os.devnull, "w"))  # noqa: SIM115 - it stays open as long as the process lives
+    return SILENCE[0]

@@ -1,0 +1,91 @@
+"""The true number of trials: every point that was looked at, and every procedure that chose among them, on the record."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from backtest.analysis.significance import Trials, moments
+from backtest.catalogue import load_trials, record_trials
+from backtest.catalogue.runs import ID_LENGTH
+from backtest.catalogue.trials import YEARLY, Trial, hash_of, strategy_name
+from backtest.market.tiers import tier_lines
+from backtest.model import Market, RunConfig
+from backtest.model.arrays import Float
+from backtest.runner import engine_of, parameters_of, venue_of
+from backtest.sweep.overfit import PointReturns
+from backtest.sweep.point import Scorer
+
+__all__ = ["TrialBook", "data_hash"]
+
+
+def data_hash(market: Market, config: RunConfig) -> str:
+    """Return the hash of the data under which the runs of a configuration on a market are counted as trials."""
+    end = int(market.time[-1]) + market.interval
+    tiers = tier_lines(venue_of(config, market), market.symbols, int(market.time[market.start_bar]), end)
+    return hash_of((s.name, s.origin, s.sha256) for s in (*market.passport.series, *tiers))
+
+
+class TrialBook:
+    """Puts points on the record of trials, as the runs on the whole market that they are or would be.
+
+    A point that was run before, alone or in a sweep, is no new trial; nor is the same procedure again.
+    """
+
+    def __init__(self, market: Market, results: str | os.PathLike[str] | None) -> None:
+        self.market, self.results = market, results
+        self.scorer = Scorer(market)
+        self.hashes: dict[str, str] = {}
+        self.created = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+    def add_points(
+        self,
+        config_of: Callable[[int], RunConfig],
+        found: PointReturns,
+        points: Iterable[int],
+        yearly: Callable[[int], float] | None = None,
+    ) -> None:
+        """Add points: with the daily returns that were looked at, the others with the Sharpe ratio of their summary.
+
+        yearly: the ratio of a point whose daily returns were not looked at; without it the point is run on the whole market.
+        """
+        known = dict(zip(found.points, found.sharpes().tolist(), strict=True))
+        bars, trials = len(self.market) - self.market.start_bar, []
+        for point in points:
+            config = config_of(point)
+            if point not in known:
+                known[point] = (self.scorer.row(config)["sharpe"] if yearly is None else yearly(point)) / YEARLY
+            trials.append(self.trial(config, self.identity(config), known[point], found.days.size, bars))
+        record_trials(self.results, trials)
+
+    def add_procedure(self, config: RunConfig, asked: Any, earned: Float, bars: int) -> str:
+        """Add a procedure that chose among points, told by what was asked, and return its id."""
+        maker = self.scorer.maker(config.strategy)
+        told = repr((asked, config, maker.sha256, data_hash(self.market, config)))
+        identity = hashlib.sha256(told.encode()).hexdigest()[:ID_LENGTH]
+        record_trials(self.results, [self.trial(config, identity, moments(earned).sharpe, earned.size, bars)])
+        return identity
+
+    def trials(self, config: RunConfig) -> Trials:
+        """Return every trial of the strategy on these data."""
+        return load_trials(self.results, config.strategy, data_hash(self.market, config))
+
+    def identity(self, config: RunConfig) -> str:
+        """Return the id that a configuration has as a run on the whole market."""
+        maker = self.scorer.maker(config.strategy)
+        strategy = maker.make(dict(config.parameters))
+        complete = replace(config, engine=engine_of(strategy, config), parameters=parameters_of(strategy, config))
+        return self.scorer.place(config).identity.id(complete, maker.sha256)
+
+    def trial(self, config: RunConfig, identity: str, sharpe: float, days: int, bars: int) -> Trial:
+        name, data = strategy_name(config.strategy), self.hash(config)
+        return Trial(name, data, identity, "sweep", self.created, float(sharpe), days, bars)
+
+    def hash(self, config: RunConfig) -> str:
+        """Return the hash of the data, worked out once a venue and account."""
+        key = config.venue
+        if key not in self.hashes:
+            self.hashes[key] = data_hash(self.market, config)
+        return self.hashes[key]
