@@ -198,7 +198,9 @@ def peers(folder: Path) -> str:
 def measured(python: str, code: str, folder: Path, *arguments: str) -> dict[str, float]:
     """Run a child on one thread and return its seconds a combination and its peak memory, MiB."""
     command = [python, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"a process that was measured failed:\n{done.stderr}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -8,7 +8,7 @@ import pytest
 from made_result import make_result
 
 from backtest.analysis import analyze
-from backtest.catalogue import Choice, RunLine, choose_runs, load_run, save_run, sort_key
+from backtest.catalogue import Choice, RunLine, choose_runs, load_run, save_run, scan_runs, sort_key
 from backtest.catalogue import find as find_module
 from backtest.errors import ConfigError, ResultsError
 
@@ -157,3 +157,11 @@ def test_a_catalogue_that_is_of_no_use_is_said_on_the_way(tmp_path):
     load_run("last", tmp_path, said.append)
     load_run("last", tmp_path, said.append)
     assert said == [f"{tmp_path}/catalogue.sqlite was damaged and has been made again from the folders."]
+
+
+def test_the_folder_of_a_sweep_is_no_broken_run(tmp_path):
+    (tmp_path / "sweep_donchian_break_x_0123456789").mkdir()
+    (tmp_path / "sweep_donchian_break_x_0123456789" / "sweep.toml").write_text("")
+    (tmp_path / "odd").mkdir()
+    runs, broken = scan_runs(tmp_path)
+    assert (runs, [one.path.name for one in broken]) == ([], ["odd"])

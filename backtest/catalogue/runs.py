@@ -43,6 +43,7 @@ ID_LENGTH = 10
 PACKAGES = ("numpy", "numba", "pandas", "pyarrow", "ta", "backtrader")  # whose versions may change a figure
 LARGEST = sys.float_info.max
 ASSESSMENT, REPORT = "assessment.json", "report.html"
+SWEEP = "sweep.toml"  # what a sweep keeps in its folder, which is no run
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,9 @@ def list_runs(results: str | os.PathLike[str] | None = None) -> list[RunEntry]:
 
 def run_folders(results: Path) -> list[Path]:
     try:
-        return sorted(p for p in results.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return sorted(
+            p for p in results.iterdir() if p.is_dir() and not p.name.startswith(".") and not (p / SWEEP).is_file()
+        )
     except FileNotFoundError:
         return []
     except OSError as error:

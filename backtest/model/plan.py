@@ -224,7 +224,7 @@ def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan
         if name in DTYPES:
             columns[name] = whole(name, values, bars.size)
         else:
-            columns[name][:] = values
+            columns[name][...] = values
     numbers: dict[str, Any] = {
         "bar": bars,
         "symbol": np.zeros(bars.size, np.int32),

@@ -50,16 +50,18 @@ def is_suspect_python(
     n = bar.size
     bad, others = 0, 0
     for k in range(n):
-        bad += (bar[k] < 0) | (symbol[k] < 0) | (symbol[k] >= symbols)
+        bad += bar[k] < 0
+    for k in range(n):
+        bad += (symbol[k] < 0) | (symbol[k] >= symbols)
+    for k in range(n):
         others += kind[k] != ENTER
-    for k in range(n):
-        e = exposure[k]
-        bad += (kind[k] == ENTER) & ((e == 0.0) | (e != e) | (e == np.inf) | (e == -np.inf))
-    for k in range(n):
-        bad += (kind[k] == ENTER) & ((valid_bars[k] < 1) | (max_bars[k] < 0))
     if others > 0:
-        bad += mixed(bar, kind, exposure)
+        bad += mixed(bar, kind, exposure, valid_bars, max_bars)
     else:
+        for k in range(n):
+            bad += (exposure[k] == 0.0) | (exposure[k] != exposure[k]) | (abs(exposure[k]) == np.inf)
+        for k in range(n):
+            bad += (valid_bars[k] < 1) | (max_bars[k] < 0)
         for k in range(1, n):
             bad += bar[k] == bar[k - 1]
     priced = is_given(limit) or is_given(trigger)
@@ -72,9 +74,11 @@ def is_suspect_python(
             bad += (trail[k] <= 0.0) | (trail[k] >= 1.0)
     stopped, aimed = is_given(stop), is_given(target)
     for k in range(n):
-        f, g = stop_fraction[k], target_fraction[k]
-        bad += (f <= 0.0) | (g <= 0.0) | ((exposure[k] > 0.0) & (f >= 1.0)) | ((exposure[k] < 0.0) & (g >= 1.0))
-        bad += (f == np.inf) | (g == np.inf)
+        f = stop_fraction[k]
+        bad += (f <= 0.0) | ((exposure[k] > 0.0) & (f >= 1.0)) | (f == np.inf)
+    for k in range(n):
+        g = target_fraction[k]
+        bad += (g <= 0.0) | ((exposure[k] < 0.0) & (g >= 1.0)) | (g == np.inf)
     if stopped or aimed:
         for k in range(n):
             bad += (stop[k] == stop[k]) & (stop_fraction[k] == stop_fraction[k])
@@ -97,14 +101,16 @@ def is_given(column: Float) -> bool:
 
 
 @compiled
-def mixed(bar: Int64, kind: Any, exposure: Float) -> int:
-    """How many rows of several kinds break the rules on kinds, exposures of a resize, and one action a bar."""
+def mixed(bar: Int64, kind: Any, exposure: Float, valid_bars: Int64, max_bars: Int64) -> int:
+    """How many rows of several kinds break the rules on kinds, exposures, lives, and one action a bar."""
     bad = 0
     last, before_last = -1, -1  # the rows before that act
     for k in range(bar.size):
         e = exposure[k]
         bad += (kind[k] < ENTER) | (kind[k] > RESIZE)
-        bad += (kind[k] == RESIZE) & ((e == 0.0) | (e != e) | (e == np.inf) | (e == -np.inf))
+        wants = (kind[k] == ENTER) | (kind[k] == RESIZE)
+        bad += wants & ((e == 0.0) | (e != e) | (abs(e) == np.inf))
+        bad += (kind[k] == ENTER) & ((valid_bars[k] < 1) | (max_bars[k] < 0))
         if kind[k] != AMEND:
             if last >= 0 and bar[last] == bar[k]:
                 again = before_last >= 0 and bar[before_last] == bar[k]
@@ -135,7 +141,8 @@ def fill_rows_python(
     for k in range(bar.size - 1, -1, -1):
         if k + 1 < bar.size:
             same = kind[k] == ENTER and kind[k + 1] == ENTER and symbol[k] == symbol[k + 1]
-            if not (same and np.sign(exposure[k]) == np.sign(exposure[k + 1])):
+            e, f = exposure[k], exposure[k + 1]
+            if not (same and ((e > 0.0 and f > 0.0) or (e < 0.0 and f < 0.0) or (e == 0.0 and f == 0.0))):
                 other = k + 1
         r = rows[k]
         r.bar, r.symbol, r.kind, r.exposure = bar[k], symbol[k], kind[k], exposure[k]

@@ -69,6 +69,9 @@ def table_of(space: Space, indexes: Sequence[int], rows: Sequence[Row]) -> pa.Ta
 
 def column_of(values: list[Any], kind: pa.DataType) -> Any:
     """Return values, None where there is none, as a column; from buffers, since `pyarrow.array` would import pandas."""
+    dtype = np.int64 if pa.types.is_integer(kind) else np.float64 if pa.types.is_floating(kind) else None
+    if dtype is not None and None not in values:
+        return from_buffers(kind, len(values), [None, np.array(values, dtype)])
     missing = [value is None for value in values]
     valid = [np.packbits(np.logical_not(missing), bitorder="little")] if any(missing) else [None]
     if pa.types.is_list(kind):
@@ -81,7 +84,6 @@ def column_of(values: list[Any], kind: pa.DataType) -> Any:
     if pa.types.is_boolean(kind):
         bits = np.packbits(np.array([bool(value) for value in values], np.bool_), bitorder="little")
         return from_buffers(kind, len(values), [*valid, bits])
-    dtype = np.int64 if pa.types.is_integer(kind) else np.float64
     return from_buffers(kind, len(values), [*valid, np.array([0 if v is None else v for v in values], dtype)])
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backtest.catalogue.folders import complete_folder, reason, to_disk
+from backtest.catalogue.folders import complete_folder, reason
 from backtest.catalogue.runs import folder_name, results_folder
 from backtest.catalogue.toml import config_from_toml, config_to_toml, key, literal
 from backtest.errors import ConfigError, LevelbreakError, ResultsError, did_you_mean
@@ -32,6 +32,12 @@ COUNTED = ".counted"  # there when every row is on record as a trial
 LOCK = ".lock"
 SMALL = 4096  # rows below which a part is merged with others
 MANY = 64  # small parts that are merged at once
+WRITTEN: dict[str, Any] = {
+    "compression": "zstd",
+    "write_page_checksum": True,
+    "use_dictionary": False,  # few values of a chunk are alike
+    "write_statistics": False,
+}
 LOWER = frozenset(("volatility", "fees", "funding_paid", "liquidations", "open_trades"))
 
 
@@ -123,8 +129,7 @@ class Store:
         final = self.folder / f"part-{rows['point'][0].as_py():09d}-{uuid.uuid4().hex[:8]}.parquet"
         draft = self.folder / f".writing-{uuid.uuid4().hex}"
         try:
-            parquet.write_table(rows, draft, compression="zstd", write_page_checksum=True)
-            to_disk(draft)
+            parquet.write_table(rows, draft, **WRITTEN)
             os.replace(draft, final)
         except OSError as error:
             raise ResultsError(reason(error, self.folder)) from error
@@ -206,13 +211,17 @@ def open_store(results: str | os.PathLike[str] | None, space: Space, identity: s
     else:
         with complete_folder(folder) as draft:
             (draft / ASKED).write_text(space_to_toml(space, identity), encoding="utf-8")
+    lock = filelock.FileLock(folder / LOCK, timeout=0)
     try:
-        with filelock.FileLock(folder / LOCK, timeout=0):
-            yield Store(folder, space, identity)
+        lock.acquire()
     except filelock.Timeout as error:
         raise ResultsError(f"Another process is running this sweep, in {folder}; wait for it, or stop it.") from error
-    except PermissionError as error:
+    except OSError as error:
         raise ResultsError(reason(error, folder)) from error
+    try:
+        yield Store(folder, space, identity)
+    finally:
+        lock.release()
 
 
 def check_mine(folder: Path, identity: str) -> None:

@@ -34,6 +34,7 @@ __all__ = ["TIME_LIMIT", "Pace", "Progress", "make_task", "sweep"]
 
 TIME_LIMIT = 60.0  # seconds for one point
 CHUNK = 0.5  # seconds of work that go to a worker at once
+SHORTEST = 0.05  # and at least, towards the end: a chunk costs the process that writes it some milliseconds
 LARGEST = 1024  # points in one chunk
 
 
@@ -190,8 +191,9 @@ class Pace:
 
     def take(self) -> int:
         """Return the size of the next chunk."""
-        share = self.left if self.jobs == 1 else max(1, self.left // (3 * self.jobs))
-        size = max(1, min(self.size, share))
+        least = round(SHORTEST / self.cost) if self.cost else 1
+        share = self.left if self.jobs == 1 else max(least, self.left // (2 * self.jobs))
+        size = max(1, min(self.size, share, self.left))
         self.left -= size
         return size
 

@@ -48,9 +48,11 @@ class Tally:
         self.store.counted = False
         columns = (rows[name].to_pylist() for name in NEEDED)
         when = datetime.now(UTC).isoformat(timespec="milliseconds")
-        for point, run, sharpe, error in zip(*columns, strict=True):
-            if not error:
-                self.pending.append(self.trial(point, run, sharpe, when))
+        self.pending += [
+            self.trial(point, run, sharpe, when)
+            for point, run, sharpe, error in zip(*columns, strict=True)
+            if not error
+        ]
         if len(self.pending) >= max(BATCH, self.recorded // 4):
             self.record()
 
