@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from backtest.model.config import RunConfig
 from backtest.report.words import printable
 
-__all__ = ["progress"]
+__all__ = ["progress", "shown_late"]
 
 PATIENCE = 2.0
 FIRST = "preparing; the first run ever compiles the engine"
@@ -32,12 +32,19 @@ def progress(runs: int, console: Console | None = None) -> Iterator[Callable[[Ru
             bar.update(task, completed=started, description=escape(printable(config.strategy)))
         started += 1
 
-    late = threading.Timer(PATIENCE, bar.start)
+    with shown_late(bar):
+        yield advance
+
+
+@contextmanager
+def shown_late(bar: Progress, patience: float | None = None) -> Iterator[None]:
+    """Show a bar once one has waited for `patience` seconds, on a terminal only; it is gone at the end."""
+    late = threading.Timer(PATIENCE if patience is None else patience, bar.start)
     late.daemon = True
-    if console.is_terminal:
+    if bar.console.is_terminal:
         late.start()
     try:
-        yield advance
+        yield
     finally:
         late.cancel()
         if late.ident is not None:

@@ -1,6 +1,5 @@
 """A progress bar for work in stages, where one waits for more than two seconds: on a terminal, on stderr, gone at the end."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from backtest.report.progress import PATIENCE
+from backtest.report.progress import shown_late
 from backtest.report.words import printable
 
 __all__ = ["stages"]
@@ -29,15 +28,5 @@ def stages(console: Console | None = None) -> Iterator[Callable[[str, int, int],
             now = stage
         bar.update(task, completed=done)
 
-    late = threading.Timer(PATIENCE, bar.start)
-    late.daemon = True
-    if console.is_terminal:
-        late.start()
-    try:
+    with shown_late(bar):
         yield advance
-    finally:
-        late.cancel()
-        if late.ident is not None:
-            late.join()
-        if bar.live.is_started:
-            bar.stop()

@@ -1,6 +1,5 @@
 """A sweep in the terminal: how far it is while it runs, and its best points when it is done."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from backtest.report.progress import shown_late
 from backtest.report.words import printable
 
 __all__ = ["SHOWN", "print_sweep", "rate_words", "sweep_progress", "time_words"]
@@ -38,18 +38,8 @@ def sweep_progress(total: int, console: Console | None = None) -> Iterator[Calla
             said = time.monotonic()
             console.print(f"{now.done:,} of {total:,} points, {words}")
 
-    late = threading.Timer(1.0, bar.start)
-    late.daemon = True
-    if console.is_terminal:
-        late.start()
-    try:
+    with shown_late(bar, 1.0):
         yield advance
-    finally:
-        late.cancel()
-        if late.ident is not None:
-            late.join()
-        if bar.live.is_started:
-            bar.stop()
 
 
 def rate_words(rate: float) -> str:
