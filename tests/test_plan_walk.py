@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from backtest.errors import PlanError
 from backtest.model import plan as plans
 from backtest.model.plan import CHECKED, COLUMNS, RULES, Plan
-from backtest.model.plan_walk import fill_rows, fill_rows_python, is_suspect, is_suspect_python
+from backtest.model.plan_walk import fill_rows, fill_rows_python, is_suspect, is_suspect_python, lay_entries_python
 
 NAN = math.nan
 prices = st.sampled_from((NAN, NAN, NAN, -1.0, 0.0, 0.5, 90.0, 100.0, 110.0, math.inf))
@@ -107,3 +107,81 @@ def test_the_records_are_those_of_the_slow_way(given_rows):
     stepped = np.empty(len(plan), plans.ROW).view(np.recarray)
     fill_rows_python(stepped, *columns)
     assert stepped["other"].tolist() == quick["other"].tolist()
+
+
+BARS = 150
+one_a_bar = st.sampled_from(("scalar", "array"))
+given_entries = st.fixed_dictionaries(
+    {
+        "exposure": st.sampled_from((1.0, -1.0, 0.5, 0.0, NAN, math.inf)),
+        "stop": prices,
+        "target": prices,
+        "limit": prices,
+        "stop_fraction": shares,
+        "close_stop": prices,
+        "trail": shares,
+        "valid_bars": st.sampled_from((1, 1, 1, 3, 0)),
+    }
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    at=st.lists(st.integers(0, BARS - 1), max_size=6, unique=True),
+    values=given_entries,
+    arrays=st.sets(st.sampled_from(("exposure", "stop", "close_stop", "stop_fraction"))),
+    flip=st.booleans(),
+)
+def test_entries_at_a_mask_are_those_at_its_bars(at, values, arrays, flip):
+    """The quick way and the long way make the same plan, or refuse it with the same sentence."""
+    bars = np.sort(np.array(at, np.int64))
+    mask = np.zeros(BARS, np.bool_)
+    mask[bars] = True
+    values = {k: v for k, v in values.items() if v == v}
+    sides = np.where(np.arange(BARS) % 2, -1.0, 1.0) if flip else np.ones(BARS)
+    by_bar = {k: v * sides if k == "exposure" else np.full(BARS, v) for k, v in values.items() if k in arrays}
+    by_row = {k: v[bars] for k, v in by_bar.items()}
+    with np.errstate(invalid="ignore"):
+        quick = made(mask, {**values, **by_bar})
+        slow = made(bars, {**values, **by_row})
+    if isinstance(slow, str) or isinstance(quick, str):
+        assert quick == slow
+        return
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(quick, name), getattr(slow, name), err_msg=name)
+        assert getattr(quick, name).dtype == getattr(slow, name).dtype
+        assert not getattr(quick, name).flags.writeable
+    for name in plans.ROW.names:
+        np.testing.assert_array_equal(quick.records[name], slow.records[name], err_msg=name)
+    assert quick.trails_late is False
+    assert slow.trails_late is False
+
+
+def made(at, values):
+    """Return the plan of entries, or the sentence that refuses it."""
+    try:
+        return plans.make_rows(plans.ENTER, "BTC", at, **values)
+    except PlanError as error:
+        return str(error)
+
+
+def test_a_long_mask_is_laid_out_bar_by_bar():
+    """Spans of a mask are skipped; the bars at their edges are not."""
+    bars = [0, 63, 64, 127, 128, 130, 255, 999]
+    mask = np.zeros(1000, np.bool_)
+    mask[bars] = True
+    plan = Plan.long("BTC", at=mask, exposure=np.arange(1.0, 1001.0), stop=np.arange(1000) * 0.5 + 1.0)
+    assert plan.bar.tolist() == bars
+    assert plan.exposure.tolist() == [bar + 1.0 for bar in bars]
+    assert plan.stop.tolist() == [bar * 0.5 + 1.0 for bar in bars]
+    stepped = np.empty(len(bars), plans.ROW).view(np.recarray)
+    lay_entries_python(mask.view(np.uint8), plans.BLANK.view(np.recarray), stepped)
+    assert stepped["bar"].tolist() == bars
+
+
+def test_the_next_row_of_entries_is_the_next_of_the_other_side():
+    mask = np.ones(6, np.bool_)
+    plan = Plan.long("BTC", at=mask) + Plan.exit("BTC", at=[])
+    both = plans.make_rows(plans.ENTER, "BTC", mask, exposure=np.array([1.0, 1.0, -1.0, -1.0, -1.0, 1.0]))
+    assert both.records["other"].tolist() == [2, 2, 5, 5, 5, 6]
+    assert plan.records["other"].tolist() == [6] * 6

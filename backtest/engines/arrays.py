@@ -29,8 +29,15 @@ def panel_of(market: Market) -> Panel:
     """Return the market's bars; the last prices stand in wherever there is no mark."""
     time = market.time
     regular = len(market) > 0 and int(time[-1] - time[0]) == (len(market) - 1) * market.interval
-    last = (market.open, market.high, market.low, market.close)
-    return Panel(time, market.interval, bool(regular), *last, *market.mark_or_last)
+    last = tuple(by_symbol(prices) for prices in (market.open, market.high, market.low, market.close))
+    marked = market.mark is not None
+    mark = tuple(by_symbol(prices) for prices in market.mark_or_last) if marked else last
+    return Panel(time, market.interval, bool(regular), marked, *last, *mark)
+
+
+def by_symbol(prices: Float) -> Float:
+    """Return prices (n, m) as (m, n); a copy where there are several symbols."""
+    return frozen_array(np.ascontiguousarray(prices.T), np.float64)
 
 
 def stamps_of(market: Market) -> Stamps:

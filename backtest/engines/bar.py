@@ -42,9 +42,9 @@ def lay_out(d: Desk, panel: Panel, bar: int, i: int) -> None:
     d.account.time = time_of(panel, i)
     for j in range(d.book.size):
         p = d.book[j]
-        p.open, p.high, p.low, p.close = panel.open[i, j], panel.high[i, j], panel.low[i, j], panel.close[i, j]
-        p.mark_open, p.mark_high = panel.mark_open[i, j], panel.mark_high[i, j]
-        p.mark_low, p.mark_close = panel.mark_low[i, j], panel.mark_close[i, j]
+        p.open, p.high, p.low, p.close = panel.open[j, i], panel.high[j, i], panel.low[j, i], panel.close[j, i]
+        p.mark_open, p.mark_high = panel.mark_open[j, i], panel.mark_high[j, i]
+        p.mark_low, p.mark_close = panel.mark_low[j, i], panel.mark_close[j, i]
 
 
 @inlined

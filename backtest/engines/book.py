@@ -50,11 +50,15 @@ TIER_FLOOR, TIER_RATE, TIER_AMOUNT, TIER_LEVERAGE = range(4)
 
 
 class Panel(NamedTuple):
-    """Bars (n, m); the mark arrays are the last prices where the market has no mark of its own."""
+    """Bars (m, n), one symbol's in a row of memory; the mark arrays are the last prices where the market has no mark of its own.
+
+    marked: whether it has one; regular: whether no bar is missing.
+    """
 
     time: Int64
     interval: int
     regular: bool
+    marked: bool
     open: Float
     high: Float
     low: Float

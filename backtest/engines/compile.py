@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numba
 from platformdirs import user_cache_path
 
-__all__ = ["compiled", "compiled_entry", "inlined"]
+__all__ = ["compiled", "compiled_entry", "inlined", "summed"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 # The kernels allocate nothing, so they need no reference counts: the caller holds every array. Counting is atomic, and a desk
@@ -32,6 +32,13 @@ def compiled(function: F) -> F:
 def inlined(function: F) -> F:
     """Compile a kernel into those that call it: a call copies every array's description, which costs more than a short kernel."""
     return numba.njit(**OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
+
+
+def summed(function: F) -> F:
+    """Inline a kernel whose sums may be made in any order, and whose numbers are no NaN: several terms are added at once."""
+    return numba.njit(
+        **OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True, fastmath={"reassoc", "nnan", "nsz"}
+    )(function)
 
 
 def compiled_entry(function: F) -> F:

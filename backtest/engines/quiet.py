@@ -9,13 +9,14 @@ import numpy as np
 
 from backtest.engines.bar import lay_out, mark_bar, score_bar, time_of
 from backtest.engines.book import ENTER, NEVER, NOTHING, Desk, Panel, Stamps
-from backtest.engines.compile import compiled, inlined
+from backtest.engines.compile import compiled, inlined, summed
 from backtest.engines.margin import account_root, side_of
 from backtest.engines.opening import protective_stop, settle_until_open
 from backtest.engines.prefetch import prefetch
 from backtest.model.arrays import Float, Int64
 
 AHEAD = 64  # bars asked for before they are tested
+SPAN = 32  # bars that are tested or scored at once
 SURE = 1e-9  # relative: a liquidation price worked out by another formula may differ by rounding
 
 
@@ -93,23 +94,23 @@ def quiet_marks(d: Desk, j: int, band: Float) -> None:
 @inlined
 def is_calm(panel: Panel, band: Float, i: int, j: int) -> bool:
     """Whether nothing can happen inside a bar; its close alone may do something."""
-    last = (panel.low[i, j] > band[0]) & (panel.high[i, j] < band[1])
-    return last & (panel.mark_low[i, j] > band[4]) & (panel.mark_high[i, j] < band[5])
+    last = (panel.low[j, i] > band[0]) & (panel.high[j, i] < band[1])
+    return last & (panel.mark_low[j, i] > band[4]) & (panel.mark_high[j, i] < band[5])
 
 
 @inlined
 def is_quiet(panel: Panel, band: Float, i: int, j: int) -> bool:
     """Whether nothing can happen in a bar; a bar without prices is not quiet."""
-    return is_calm(panel, band, i, j) & (panel.close[i, j] >= band[2]) & (panel.close[i, j] <= band[3])
+    return is_calm(panel, band, i, j) & (panel.close[j, i] >= band[2]) & (panel.close[j, i] <= band[3])
 
 
 @inlined
 def fetch(panel: Panel, i: int, j: int) -> None:
     """Ask for the prices of the bars around i."""
-    prefetch(panel.open, i, j)
-    prefetch(panel.low, i, j)
-    prefetch(panel.high, i, j)
-    prefetch(panel.close, i, j)
+    prefetch(panel.open, j, i)
+    prefetch(panel.low, j, i)
+    prefetch(panel.high, j, i)
+    prefetch(panel.close, j, i)
 
 
 @inlined
@@ -120,51 +121,106 @@ def fetch_stretch(panel: Panel, i: int, j: int) -> None:
 
 
 @inlined
+def is_quiet_span(panel: Panel, band: Float, begin: int, end: int, j: int) -> bool:
+    """Whether every bar of begin..end is quiet; without a branch and of no fixed length, so that several are tested at once."""
+    above, below, least, most = band[0], band[1], band[2], band[3]
+    loud = False
+    for i in range(begin, end):
+        at = np.uintp(i)
+        close = panel.close[j, at]
+        last = (panel.low[j, at] > above) & (panel.high[j, at] < below)
+        loud |= not (last & (close >= least) & (close <= most))
+    if panel.marked:
+        above, below = band[4], band[5]
+        for i in range(begin, end):
+            at = np.uintp(i)
+            loud |= not ((panel.mark_low[j, at] > above) & (panel.mark_high[j, at] < below))
+    return not loud
+
+
+@inlined
 def first_loud(panel: Panel, band: Float, begin: int, end: int, j: int) -> int:
-    """The first bar of begin..end that is not quiet, or end; whole blocks are tested without a branch in them."""
+    """The first bar of begin..end that is not quiet, or end."""
+    if not panel.marked:
+        band[0], band[1] = max(band[0], band[4]), min(band[1], band[5])
     i = begin
-    fetch(panel, i + AHEAD, j)
-    while i + 16 <= end:
-        fetch(panel, i + AHEAD + 8, j)
-        fetch(panel, i + AHEAD + 16, j)
-        quiet = True
-        for k in range(i, i + 16):
-            quiet &= is_quiet(panel, band, k, j)
-        if not quiet:
+    while i < end:
+        stop = min(i + SPAN, end)
+        if not is_quiet_span(panel, band, i, stop, j):
             break
-        i += 16
+        i = stop
     while i < end and is_quiet(panel, band, i, j):
         i += 1
     return i
 
 
 @inlined
-def score_stretch(d: Desk, panel: Panel, begin: int, end: int, j: int) -> None:
-    """The same as `score_bar` for quiet bars, in which only the price moves, with the sums in registers."""
+def equity_at(wallet: float, quantity: float, entry: float, close: float) -> float:
+    """The equity with one position; above zero wherever a stretch is scored in blocks."""
+    return wallet + quantity * (close - entry)
+
+
+@summed
+def score_span(d: Desk, panel: Panel, begin: int, end: int, j: int) -> bool:
+    """Add the returns from each close to the next; False, and nothing added, where the equity is not above zero throughout."""
     a, p = d.account, d.book[j]
-    quantity, wallet, entry = p.quantity, a.wallet, p.entry
-    before, peak, floor, drawdown = a.before, a.peak, a.floor, a.drawdown
+    wallet, quantity, entry = a.wallet, p.quantity, p.entry
     total, squares, down_squares = 0.0, 0.0, 0.0
+    peak, floor = a.peak, a.floor
+    solvent, new = True, False
     for i in range(begin, end):
-        equity = max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0)
-        change = equity / before - 1.0 if before > 0.0 else 0.0
-        before = equity
+        at = np.uintp(i)
+        equity = equity_at(wallet, quantity, entry, panel.mark_close[j, at])
+        change = equity / equity_at(wallet, quantity, entry, panel.mark_close[j, at - np.uintp(1)]) - 1.0
+        loss = min(change, 0.0)
         total += change
         squares += change * change
-        loss = min(change, 0.0)
         down_squares += loss * loss
+        solvent &= equity > 0.0
+        new |= (equity > peak) | (equity < floor)
+    if not solvent:
+        return False
+    a.sum += total
+    a.squares += squares
+    a.down_squares += down_squares
+    a.before = equity_at(wallet, quantity, entry, panel.mark_close[j, end - 1])
+    a.bars += end - begin
+    a.bars_held += end - begin
+    if new:
+        draw_down(d, panel, begin, end, j)
+    return True
+
+
+@inlined
+def draw_down(d: Desk, panel: Panel, begin: int, end: int, j: int) -> None:
+    """Bring the peak and the deepest fall from it up to date, bar by bar."""
+    a, p = d.account, d.book[j]
+    peak, floor, drawdown = a.peak, a.floor, a.drawdown
+    for i in range(begin, end):
+        equity = equity_at(a.wallet, p.quantity, p.entry, panel.mark_close[j, i])
         if equity > peak:
             peak = equity
             floor = equity * (1.0 + drawdown)
         elif equity < floor:
             floor = equity
             drawdown = equity / peak - 1.0
-    a.before, a.peak, a.floor, a.drawdown = before, peak, floor, drawdown
-    a.sum += total
-    a.squares += squares
-    a.down_squares += down_squares
-    a.bars += end - begin
-    a.bars_held += end - begin
+    a.peak, a.floor, a.drawdown = peak, floor, drawdown
+
+
+@inlined
+def score_stretch(d: Desk, panel: Panel, begin: int, end: int, j: int) -> None:
+    """The same as `score_bar` for quiet bars, in which only the price moves; the sums are made of several bars at once."""
+    a, p = d.account, d.book[j]
+    i, spans = begin, False
+    while i < end:
+        stop = min(i + SPAN, end)
+        if spans and score_span(d, panel, i, stop, j):
+            i = stop
+            continue
+        equity = max(equity_at(a.wallet, p.quantity, p.entry, panel.mark_close[j, i]), 0.0)
+        score_bar(d, equity, True)
+        spans = equity > 0.0  # the first return is from what was before, which is no close of this position at times
+        i += 1
 
 
 @inlined
@@ -174,18 +230,18 @@ def mark_stretch(d: Desk, panel: Panel, equity: Float, begin: int, end: int, sta
     if d.rules.record:
         quantity, wallet, entry = p.quantity, d.account.wallet, p.entry
         for i in range(begin, end):
-            equity[i - start] = max(wallet + quantity * (panel.mark_close[i, j] - entry), 0.0)
+            equity[i - start] = max(wallet + quantity * (panel.mark_close[j, i] - entry), 0.0)
     else:
         score_stretch(d, panel, begin, end, j)
     if end > begin:
-        p.last_close = panel.close[end - 1, j]
+        p.last_close = panel.close[j, end - 1]
 
 
 @inlined
 def settle_quietly(d: Desk, panel: Panel, stamps: Stamps, i: int, j: int, band: Float) -> bool:
     """Settle the stamps due at the open of bar i; whether the bar can be passed over then."""
     d.account.bar, d.account.time = i, time_of(panel, i)
-    d.book[j].open, d.book[j].mark_open = panel.open[i, j], panel.mark_open[i, j]
+    d.book[j].open, d.book[j].mark_open = panel.open[j, i], panel.mark_open[j, i]
     settle_until_open(d, stamps)
     quiet_marks(d, j, band)
     k = next_stamp(d, stamps, j)
@@ -222,7 +278,7 @@ def hold(d: Desk, panel: Panel, switches: Int64, stamps: Stamps, equity: Float, 
                 break
             quiet_band(d, j, band)
             continue
-        if i < due or i >= end or stamps.time[k] > time_of(panel, i) or panel.close[i, j] != panel.close[i, j]:
+        if i < due or i >= end or stamps.time[k] > time_of(panel, i) or panel.close[j, i] != panel.close[j, i]:
             break
         if not settle_quietly(d, panel, stamps, i, j, band):
             break

@@ -285,7 +285,8 @@ def times(column: Any, name: str, tz: str | None, problems: list[str]) -> tuple[
     aware = pa.types.is_timestamp(column.type) and column.type.tz is not None
     try:
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            time = integers(column.cast(pa.timestamp("ns", "UTC" if aware else None)))
+            wanted = pa.timestamp("ns", "UTC" if aware else None)
+            time = integers(column if column.type == wanted else column.cast(wanted))  # a cast imports `pyarrow.compute`
         elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             whole = pa.types.is_integer(column.type)
             time, aware = epoch_ns(integers(column) if whole else floats(column)), True

@@ -133,7 +133,8 @@ class Plan:
     def records(self) -> Any:
         """The rows as read-only records of `ROW`, laid out once; `other` is the next row that is not the same entry again.
 
-        A run of entries of one side of one symbol acts once while the position is held, so an engine may pass over it.
+        A run of entries of one side of one symbol acts once while the position is held, so an engine may pass over it. Of a plan
+        that `entries` made the columns are the fields of the records.
         """
         rows = np.empty(len(self), ROW)
         walk = compiled_walk(len(self))
@@ -170,7 +171,7 @@ class Plan:
 NUMBERS = ["exposure", "limit", "trigger", "stop", "stop_fraction", "close_stop", "target", "target_fraction", "trail"]
 WHOLES = ["bar", "valid_bars", "max_bars", "other"]
 ROW = np.dtype(
-    [*((n, "f8") for n in NUMBERS), *((n, "i8") for n in WHOLES), ("symbol", "i4"), ("kind", "i4")], align=True
+    [*((n, "f8") for n in NUMBERS), *((n, "i8") for n in WHOLES), ("symbol", "i4"), ("kind", "i1")], align=True
 )
 
 DTYPES: dict[str, Any] = {
@@ -184,6 +185,19 @@ DTYPES: dict[str, Any] = {
 COLUMNS: dict[str, Any] = {column.name: DTYPES.get(column.name, np.float64) for column in fields(Plan)[1:]}
 
 
+def blank_entry() -> Any:
+    """Return one entry in which nothing is given."""
+    row = np.zeros(1, ROW)
+    for name in NUMBERS:
+        row[name] = np.nan
+    row["valid_bars"] = 1
+    return row
+
+
+BLANK = blank_entry()
+ENTRY_COLUMNS = ("exposure", "valid_bars", "max_bars", *PRICES)
+
+
 def carried_forward(values: Float) -> Float:
     given = np.where(np.isnan(values), -1, np.arange(values.size))
     last = np.maximum.accumulate(given) if values.size else given
@@ -192,23 +206,57 @@ def carried_forward(values: Float) -> Float:
 
 def positive(exposure: ArrayLike, side: str) -> Float:
     values = np.asarray(exposure, dtype=np.float64)
-    if np.any(values < 0):
+    if (values < 0).any():
         raise PlanError(f"`exposure` of a {side} must be above 0, the side gives the sign; got {values.min()}.")
     return values
 
 
+def entries(symbol: str, mask: BoolArray, given: dict[str, ArrayLike]) -> Plan | None:
+    """Return the plan of entries at the bars of a mask, laid out as records in two passes; None where it takes the long way.
+
+    The long way is that of `make_rows`, which also names what is wrong; this one is for plans that are made by the thousand.
+    """
+    count = int(np.count_nonzero(mask))
+    walk = compiled_walk(count)
+    if walk is None or count == 0 or not all(name in ENTRY_COLUMNS for name in given):
+        return None
+    blank, arrays = BLANK.copy(), {}
+    for name, value in given.items():
+        values = np.asarray(value, dtype=np.float64)
+        if values.shape == mask.shape:
+            arrays[name] = values
+        elif values.ndim or (name in DTYPES and not float(values).is_integer()):
+            return None
+        else:
+            blank[name] = values
+    if not arrays.keys().isdisjoint(DTYPES):
+        return None
+    blank["other"] = count  # entries of one side follow each other to the end
+    rows = np.empty(count, ROW)
+    walk.lay_entries(mask.view(np.uint8), blank, rows)
+    for name, values in arrays.items():
+        rows[name] = values[rows["bar"]]
+    alike = arrays.keys() <= {"close_stop"}  # no rule speaks of it, so one row tells of all
+    if walk.entries_suspect(rows[:1] if alike else rows):
+        return None
+    if "exposure" in arrays:
+        walk.link_entries(rows)
+    rows.flags.writeable = False
+    plan = object.__new__(Plan)
+    plan.__dict__.update({name: rows[name] for name in COLUMNS}, symbols=(symbol,), records=rows, trails_late=False)
+    return plan
+
+
 def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan:
     mask = np.asarray(at)
+    if kind == ENTER and mask.dtype == bool and mask.ndim == 1 and mask.flags.c_contiguous:
+        quick = entries(symbol, mask, given)
+        if quick is not None:
+            return quick
     bars = (
         np.flatnonzero(mask) if mask.dtype == bool else whole("at", np.atleast_1d(mask).astype(np.float64), mask.size)
     )
-    allowed = (
-        ("exposure", "valid_bars", "max_bars", *PRICES)
-        if kind == ENTER
-        else AMENDABLE
-        if kind == AMEND
-        else ("exposure",)
-    )
+    allowed = ENTRY_COLUMNS if kind == ENTER else AMENDABLE if kind == AMEND else ("exposure",)
     block = np.full((len(PRICES) + 1, bars.size), np.nan)
     columns: dict[str, Any] = dict(zip(("exposure", *PRICES), block, strict=True))
     columns["valid_bars"] = np.ones(bars.size, np.int64)
@@ -262,8 +310,8 @@ CHECKED = (
 
 
 def compiled_walk(rows: int) -> Any:
-    """Return the compiled passes where they are worth it: for a long plan, and once the compiler is there for the engine."""
-    if rows < LONG or "numba" not in sys.modules:
+    """Return the compiled passes where they are worth it: once they are there, and for a long plan once the compiler is."""
+    if "backtest.model.plan_walk" not in sys.modules and (rows < LONG or "numba" not in sys.modules):
         return None
     from backtest.model import plan_walk
 

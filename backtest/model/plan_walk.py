@@ -5,26 +5,46 @@ Nothing here decides what a rule is: `is_suspect` only says whether `plan.RULES`
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from backtest.model.arrays import Float, Int, Int64
+from backtest.model.compile import compiled
 
-__all__ = ["fill_rows", "is_suspect"]
+__all__ = ["entries_suspect", "fill_rows", "is_suspect", "lay_entries", "link_entries"]
 
 ENTER, EXIT, AMEND, RESIZE = range(4)
-OPTIONS: dict[str, Any] = {
-    "nogil": True,
-    "error_model": "numpy",
-    "_nrt": False,
-}  # nothing is allocated, as in the engine
+QUIET: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}  # nothing is allocated, as in the engine
+SPAN = 64  # bars of a mask that are tested at once
 
 
-def compiled(function: Any) -> Any:
-    try:
-        return numba.njit(**OPTIONS, cache=not numba.config.DISABLE_JIT)(function)
-    except RuntimeError:  # no folder for a cache can be written, so every process compiles anew
-        return numba.njit(**OPTIONS)(function)
+def is_given_python(column: Float) -> bool:
+    """Whether any row uses a column."""
+    given = 0
+    for k in range(column.size):
+        given += column[k] == column[k]
+    return given > 0
+
+
+def mixed_python(bar: Int64, kind: Any, exposure: Float, valid_bars: Int64, max_bars: Int64) -> int:
+    """How many rows of several kinds break the rules on kinds, exposures, lives, and one action a bar."""
+    bad = 0
+    last, before_last = -1, -1  # the rows before that act
+    for k in range(bar.size):
+        e = exposure[k]
+        bad += (kind[k] < ENTER) | (kind[k] > RESIZE)
+        wants = (kind[k] == ENTER) | (kind[k] == RESIZE)
+        bad += wants & ((e == 0.0) | (e != e) | (abs(e) == np.inf))
+        bad += (kind[k] == ENTER) & ((valid_bars[k] < 1) | (max_bars[k] < 0))
+        if kind[k] != AMEND:
+            if last >= 0 and bar[last] == bar[k]:
+                again = before_last >= 0 and bar[before_last] == bar[k]
+                bad += again or not (kind[last] == EXIT and kind[k] == ENTER)
+            before_last, last = last, k
+    return bad
+
+
+is_given = compiled(is_given_python, **QUIET)
+mixed = compiled(mixed_python, **QUIET)
 
 
 def is_suspect_python(
@@ -91,34 +111,6 @@ def is_suspect_python(
     return bad > 0
 
 
-@compiled
-def is_given(column: Float) -> bool:
-    """Whether any row uses a column."""
-    given = 0
-    for k in range(column.size):
-        given += column[k] == column[k]
-    return given > 0
-
-
-@compiled
-def mixed(bar: Int64, kind: Any, exposure: Float, valid_bars: Int64, max_bars: Int64) -> int:
-    """How many rows of several kinds break the rules on kinds, exposures, lives, and one action a bar."""
-    bad = 0
-    last, before_last = -1, -1  # the rows before that act
-    for k in range(bar.size):
-        e = exposure[k]
-        bad += (kind[k] < ENTER) | (kind[k] > RESIZE)
-        wants = (kind[k] == ENTER) | (kind[k] == RESIZE)
-        bad += wants & ((e == 0.0) | (e != e) | (abs(e) == np.inf))
-        bad += (kind[k] == ENTER) & ((valid_bars[k] < 1) | (max_bars[k] < 0))
-        if kind[k] != AMEND:
-            if last >= 0 and bar[last] == bar[k]:
-                again = before_last >= 0 and bar[before_last] == bar[k]
-                bad += again or not (kind[last] == EXIT and kind[k] == ENTER)
-            before_last, last = last, k
-    return bad
-
-
 def fill_rows_python(
     rows: Any,
     bar: Int64,
@@ -151,5 +143,56 @@ def fill_rows_python(
         r.target, r.target_fraction, r.trail, r.other = target[k], target_fraction[k], trail[k], other
 
 
-is_suspect = compiled(is_suspect_python)
-fill_rows = compiled(fill_rows_python)
+def lay_entries_python(mask: Any, blank: Any, rows: Any) -> None:
+    """Lay one entry after another at the bars of a mask; blank: (1,) what they have in common; rows: as many as the mask has.
+
+    Most of a mask is empty, and several bytes of it are tested at once.
+    """
+    n, k = mask.size, 0
+    for begin in range(0, n, SPAN):
+        end = min(begin + SPAN, n)
+        some = np.uint8(0)
+        for i in range(begin, end):
+            some |= mask[np.uintp(i)]
+        if some:
+            for i in range(begin, end):
+                if mask[i]:
+                    rows[k] = blank[0]
+                    rows[k].bar = i
+                    k += 1
+
+
+def link_entries_python(rows: Any) -> None:
+    """Fill in `other` of entries of one symbol: the next row of the other side."""
+    other = rows.size
+    for k in range(rows.size - 1, -1, -1):
+        if k + 1 < rows.size and (rows[k].exposure > 0.0) != (rows[k + 1].exposure > 0.0):
+            other = k + 1
+        rows[k].other = other
+
+
+def entries_suspect_python(rows: Any) -> bool:
+    """Whether an entry of one symbol breaks a rule of plans, or may; `bar` is not asked, it comes from a mask."""
+    bad = 0
+    for r in rows:
+        e, f, g = r.exposure, r.stop_fraction, r.target_fraction
+        side = 1.0 if e > 0.0 else -1.0
+        bad += (e == 0.0) | (e != e) | (abs(e) == np.inf) | (r.valid_bars < 1) | (r.max_bars < 0)
+        bad += (r.limit <= 0.0) | (r.trigger <= 0.0) | (r.limit == np.inf) | (r.trigger == np.inf)
+        bad += (r.limit == r.limit) & (r.trigger == r.trigger)
+        bad += (r.trail <= 0.0) | (r.trail >= 1.0)
+        bad += (f <= 0.0) | ((e > 0.0) & (f >= 1.0)) | (f == np.inf)
+        bad += (g <= 0.0) | ((e < 0.0) & (g >= 1.0)) | (g == np.inf)
+        bad += (r.stop == r.stop) & (f == f)
+        bad += (r.target == r.target) & (g == g)
+        entry = r.trigger if r.limit != r.limit else r.limit
+        bad += (side * (r.target - r.stop) <= 0.0) | (side * (entry - r.stop) <= 0.0)
+        bad += side * (r.target - entry) <= 0.0
+    return bad > 0
+
+
+is_suspect = compiled(is_suspect_python, **QUIET)
+fill_rows = compiled(fill_rows_python, **QUIET)
+lay_entries = compiled(lay_entries_python, **QUIET)
+link_entries = compiled(link_entries_python, **QUIET)
+entries_suspect = compiled(entries_suspect_python, **QUIET)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,13 @@ def shown(path: str) -> str:
 
 def origin(cls: type) -> tuple[str, str]:
     """Return a strategy's name for messages, the file's where it was loaded from one, and the path of its code."""
-    path = getattr(sys.modules.get(cls.__module__), "__file__", None) or "code without a file"
-    return (Path(path).stem if cls.__module__.startswith(PREFIX) else cls.__name__), path
+    return origin_of(cls.__module__, cls.__name__)
+
+
+@lru_cache(maxsize=64)
+def origin_of(module: str, name: str) -> tuple[str, str]:
+    path = getattr(sys.modules.get(module), "__file__", None) or "code without a file"
+    return (Path(path).stem if module.startswith(PREFIX) else name), path
 
 
 def load_class(file: StrategyFile) -> type[Any]:

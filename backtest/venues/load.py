@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,12 +82,24 @@ def load_venue(name_or_path: str, **account: Any) -> Venue:
     """
     path = find(name_or_path)
     checked_account(account)
+    return with_account(venue_of(path.name, read_text(path)), **account)
+
+
+def read_text(path: Path) -> str:
     try:
-        venue = make_venue(path.stem, parsed(path))
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise VenueError(f"{path.name} is not valid TOML: {error}.") from None
+
+
+@lru_cache(maxsize=16)
+def venue_of(name: str, text: str) -> Venue:
+    """Return the venue of a file's text; frozen, so that whoever asks for the same text gets the same one."""
+    try:
+        return make_venue(name.removesuffix(".toml"), parsed(name, text))
     except VenueError as error:
         said = str(error)
-        raise VenueError(said if said.startswith(path.name) else f"{path.name}: {said}") from None
-    return with_account(venue, **account)
+        raise VenueError(said if said.startswith(name) else f"{name}: {said}") from None
 
 
 def with_account(venue: Venue, **account: Any) -> Venue:
@@ -136,15 +149,15 @@ def checked_account(account: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def parsed(path: Path) -> VenueFile:
+def parsed(name: str, text: str) -> VenueFile:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VenueError(f"{path.name} is not valid TOML: {error}.") from None
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise VenueError(f"{name} is not valid TOML: {error}.") from None
     try:
         return VenueFile.model_validate(content)
     except pydantic.ValidationError as error:
-        raise VenueError(sentence(path.name, error)) from None
+        raise VenueError(sentence(name, error)) from None
 
 
 def make_venue(name: str, file: VenueFile) -> Venue:
