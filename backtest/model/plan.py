@@ -212,34 +212,25 @@ def positive(exposure: ArrayLike, side: str) -> Float:
 
 
 def entries(symbol: str, mask: BoolArray, given: dict[str, ArrayLike]) -> Plan | None:
-    """Return the plan of entries at the bars of a mask, laid out as records in two passes; None where it takes the long way.
+    """Return the plan of entries at the bars of a mask, laid out as records at once; None where it takes the long way.
 
     The long way is that of `make_rows`, which also names what is wrong; this one is for plans that are made by the thousand.
     """
-    count = int(np.count_nonzero(mask))
-    walk = compiled_walk(count)
-    if walk is None or count == 0 or not all(name in ENTRY_COLUMNS for name in given):
+    bars = np.flatnonzero(mask)
+    walk = compiled_walk(bars.size)
+    apart = told_apart(given, mask.shape) if walk is not None and bars.size else None
+    if apart is None:
         return None
-    blank, arrays = BLANK.copy(), {}
-    for name, value in given.items():
-        values = np.asarray(value, dtype=np.float64)
-        if values.shape == mask.shape:
-            arrays[name] = values
-        elif values.ndim or (name in DTYPES and not float(values).is_integer()):
-            return None
-        else:
-            blank[name] = values
-    if not arrays.keys().isdisjoint(DTYPES):
-        return None
-    blank["other"] = count  # entries of one side follow each other to the end
-    rows = np.empty(count, ROW)
-    walk.lay_entries(mask.view(np.uint8), blank, rows)
-    for name, values in arrays.items():
-        rows[name] = values[rows["bar"]]
-    alike = arrays.keys() <= {"close_stop"}  # no rule speaks of it, so one row tells of all
+    blank, by_bar = apart
+    blank["other"] = bars.size  # entries of one side follow each other to the end
+    rows = np.empty(bars.size, ROW)
+    walk.lay_entries(bars, blank, rows)
+    for name, values in by_bar.items():
+        rows[name] = values[bars]
+    alike = by_bar.keys() <= {"close_stop"}  # no rule speaks of it, so one row tells of all
     if walk.entries_suspect(rows[:1] if alike else rows):
         return None
-    if "exposure" in arrays:
+    if "exposure" in by_bar:
         walk.link_entries(rows)
     rows.flags.writeable = False
     plan = object.__new__(Plan)
@@ -247,9 +238,25 @@ def entries(symbol: str, mask: BoolArray, given: dict[str, ArrayLike]) -> Plan |
     return plan
 
 
+def told_apart(given: dict[str, ArrayLike], shape: tuple[int, ...]) -> tuple[Any, dict[str, Float]] | None:
+    """Return what entries have in common as one record, and the columns with a value a bar; None where it is neither."""
+    blank, by_bar = BLANK.copy(), {}
+    for name, value in given.items():
+        values = np.asarray(value, dtype=np.float64)
+        if name not in ENTRY_COLUMNS or (name in DTYPES and (values.ndim or not float(values).is_integer())):
+            return None
+        if values.shape == shape:
+            by_bar[name] = values
+        elif values.ndim:
+            return None
+        else:
+            blank[name] = values
+    return blank, by_bar
+
+
 def make_rows(kind: int, symbol: str, at: ArrayLike, **given: ArrayLike) -> Plan:
     mask = np.asarray(at)
-    if kind == ENTER and mask.dtype == bool and mask.ndim == 1 and mask.flags.c_contiguous:
+    if kind == ENTER and mask.dtype == bool and mask.ndim == 1:
         quick = entries(symbol, mask, given)
         if quick is not None:
             return quick

@@ -14,7 +14,6 @@ __all__ = ["entries_suspect", "fill_rows", "is_suspect", "lay_entries", "link_en
 
 ENTER, EXIT, AMEND, RESIZE = range(4)
 QUIET: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}  # nothing is allocated, as in the engine
-SPAN = 64  # bars of a mask that are tested at once
 
 
 def is_given_python(column: Float) -> bool:
@@ -143,23 +142,11 @@ def fill_rows_python(
         r.target, r.target_fraction, r.trail, r.other = target[k], target_fraction[k], trail[k], other
 
 
-def lay_entries_python(mask: Any, blank: Any, rows: Any) -> None:
-    """Lay one entry after another at the bars of a mask; blank: (1,) what they have in common; rows: as many as the mask has.
-
-    Most of a mask is empty, and several bytes of it are tested at once.
-    """
-    n, k = mask.size, 0
-    for begin in range(0, n, SPAN):
-        end = min(begin + SPAN, n)
-        some = np.uint8(0)
-        for i in range(begin, end):
-            some |= mask[np.uintp(i)]
-        if some:
-            for i in range(begin, end):
-                if mask[i]:
-                    rows[k] = blank[0]
-                    rows[k].bar = i
-                    k += 1
+def lay_entries_python(bars: Int64, blank: Any, rows: Any) -> None:
+    """Lay one entry a bar out; blank: (1,) what they have in common."""
+    for k in range(bars.size):
+        rows[k] = blank[0]
+        rows[k].bar = bars[k]
 
 
 def link_entries_python(rows: Any) -> None:
