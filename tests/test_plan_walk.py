@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from backtest.errors import PlanError
 from backtest.model import plan as plans
-from backtest.model.plan import CHECKED, COLUMNS, RULES, Plan
+from backtest.model.plan import COLUMNS, Plan
+from backtest.model.plan_rules import CHECKED, RULES
 from backtest.model.plan_walk import fill_rows, fill_rows_python, is_suspect, is_suspect_python, lay_entries_python
 
 NAN = math.nan

@@ -20,7 +20,7 @@ from backtest.errors import FundingHoleError
 from backtest.levels import Composed, Levels
 from backtest.model import Market, Plan, Venue
 from backtest.model.arrays import BoolArray, utc_text
-from backtest.model.plan import ENTER
+from backtest.model.plan_rules import ENTER
 from backtest.plugins import describe_strategy, make_plan
 from backtest.plugins.describe import written_fields
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from backtest.model import Plan, Result
 from backtest.model.arrays import BoolArray
-from backtest.model.plan import ENTER
+from backtest.model.plan_rules import ENTER
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS, NO_TIME, REJECTION_REASONS
 
 __all__ = ["TOLERANCE", "Difference", "first_difference", "largest_differences"]

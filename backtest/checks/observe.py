@@ -9,7 +9,7 @@ import numpy as np
 from backtest.errors import ConfigError
 from backtest.model import Market, Plan
 from backtest.model.arrays import BoolArray, Int64
-from backtest.model.plan import KINDS
+from backtest.model.plan_rules import KINDS
 
 __all__ = ["NOTHING", "Change", "Observed", "first_change", "observe"]
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from backtest.model import Market, Plan
-from backtest.model.plan import AMEND, ENTER, EXIT, RESIZE
+from backtest.model.plan_rules import AMEND, ENTER, EXIT, RESIZE
 
 __all__ = ["AMEND", "ENTER", "EXIT", "RESIZE", "Brackets", "Entry", "PlanRow", "plan_rows"]
 
