@@ -39,8 +39,13 @@ sys.path.insert(0, sys.argv[1])
 from compare import as_oracle
 from law import CASES, check
 from backtest.engines import get_engine
+from backtest.engines.fast import score
 for name, market, plan, venue, expected in CASES:
-    check(as_oracle(get_engine("fast")(market, plan, venue)), expected)
+    found = get_engine("fast")(market, plan, venue)
+    check(as_oracle(found), expected)
+    sums = score(market, plan, venue)
+    assert abs(sums.final_equity - found.equity_values[-1]) <= 1e-9 * venue.cash, name
+    assert (sums.trades, sums.rejections) == (len(found.trades_table), len(found.rejections_table)), name
 print(len(CASES))
 """
 

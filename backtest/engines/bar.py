@@ -22,7 +22,7 @@ def score_bar(d: Desk, equity: float, held: bool) -> None:
     change = equity / a.before - 1.0 if a.before > 0.0 else 0.0
     a.bars += 1
     a.bars_held += held
-    a.sum += change
+    a.returns += change
     a.squares += change * change
     if change < 0.0:
         a.down_squares += change * change

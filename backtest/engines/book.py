@@ -89,7 +89,7 @@ RULES = record(
     flags="isolated entry_based best fine record late_trail",
 )
 ACCOUNT = record(
-    floats="wallet before peak floor drawdown sum squares down_squares",
+    floats="wallet before peak floor drawdown returns squares down_squares",
     ints=(
         "bar time next_stamp next_row next_switch held pending bars bars_held "
         "ledger trades rejections positions ambiguous coincide funding_inside at_last_close liquidations wins ruined inside"

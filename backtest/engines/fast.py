@@ -53,7 +53,7 @@ def score(market: Market, plan: Plan, venue: Venue, ground: Ground | None = None
 def score_of(market: Market, venue: Venue, desk: Desk, start: int) -> Score:
     """Take the sums off the desk."""
     a = dict(zip(ACCOUNT.names or (), desk.account.item(), strict=True))
-    mean = a["sum"] / a["bars"]
+    mean = a["returns"] / a["bars"]
     return Score(
         start=int(market.time[start]),
         end=int(market.time[-1]) + market.interval,
@@ -64,7 +64,7 @@ def score_of(market: Market, venue: Venue, desk: Desk, start: int) -> Score:
         final_equity=a["before"],
         final_wallet=a["wallet"],
         mean=mean,
-        squares=max(a["squares"] - a["sum"] * mean, 0.0),
+        squares=max(a["squares"] - a["returns"] * mean, 0.0),
         losses=a["down_squares"],
         worst=1.0 + a["drawdown"],
         trades=a["trades"],

@@ -180,7 +180,7 @@ def score_span(d: Desk, panel: Panel, begin: int, end: int, j: int) -> bool:
         new |= (equity > peak) | (equity < floor)
     if not solvent:
         return False
-    a.sum += total
+    a.returns += total
     a.squares += squares
     a.down_squares += down_squares
     a.before = equity_at(wallet, quantity, entry, panel.mark_close[j, end - 1])
