@@ -8,7 +8,7 @@ import pytest
 from made_result import make_result
 
 from backtest.analysis import analyze
-from backtest.catalogue import Choice, RunLine, choose_runs, load_run, save_run, scan_runs, sort_key
+from backtest.catalogue import Choice, RunLine, choose_runs, load_run, read_index, save_run, scan_runs, sort_key
 from backtest.catalogue import find as find_module
 from backtest.errors import ConfigError, ResultsError
 
@@ -165,3 +165,14 @@ def test_the_folder_of_a_sweep_is_no_broken_run(tmp_path):
     (tmp_path / "odd").mkdir()
     runs, broken = scan_runs(tmp_path)
     assert (runs, [one.path.name for one in broken]) == ([], ["odd"])
+
+
+def test_the_folder_of_a_sweep_is_not_in_the_catalogue_either(tmp_path):
+    """Not even where an earlier version had put it there as a broken run."""
+    folder = tmp_path / "sweep_donchian_break_x_0123456789"
+    folder.mkdir()
+    save(tmp_path)
+    assert [one.path.name for one in read_index(tmp_path).broken] == [folder.name]
+    (folder / "sweep.toml").write_text("")
+    index = read_index(tmp_path)
+    assert (len(index.runs), index.broken, index.problem) == (1, (), "")

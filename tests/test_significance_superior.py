@@ -91,13 +91,22 @@ def test_one_column_may_be_given_alone():
     [
         (0.04, 0.1, "b is better than flat: the best of 2 does so by luck with a probability of 4.0%."),
         (0.0, 0.1, "b is better than flat: the best of 2 does so by luck with a probability of less than 0.1%."),
-        (0.4, 0.1, "None of 2 strategies is distinguishable from flat: b leads, and the best of 2 does so by luck "
-         "with a probability of 40%."),
+        (0.4, 0.1, "None of 2 strategies is distinguishable from flat: b has the surest lead, and the best of 2 has one "
+         "as sure by luck with a probability of 40%."),
         (1.0, -0.1, "None of 2 strategies earned more than flat in 500 days."),
     ],
 )  # fmt: skip
 def test_the_words(p, lead, sentence):
     assert Superior(p, p, p, 1, lead, 2, 500, 3, 1000).sentence(("a", "b"), "flat") == sentence
+
+
+def test_against_a_benchmark_that_swings_it_is_the_average_day_that_counts():
+    """Days of -0.5 and +1 are 0.25 on average and end where they began; 0.1 and 0.1 are less on average and end with more."""
+    benchmark, steady = np.tile([-0.5, 1.0], 50), np.full(100, 0.1)
+    found = superior_ability(steady, benchmark)
+    assert np.prod(1 + benchmark) == pytest.approx(1.0)
+    said = "steady has not earned more on the average day than buy-and-hold in 100 days."
+    assert found.sentence(("steady",), "buy-and-hold") == said
 
 
 def test_two_days_tell_nothing():

@@ -14,10 +14,9 @@ from backtest.catalogue import load_trials
 from backtest.errors import ConfigError, ResultsError
 from backtest.model import RunConfig
 from backtest.runner import run_on
-from backtest.sweep import make_space
+from backtest.sweep import make_space, optimise
 from backtest.sweep.folds import window
 from backtest.sweep.objectives import read_constraint
-from backtest.sweep.optimise import optimise
 from backtest.sweep.point import score_point
 from backtest.sweep.study import configured
 from backtest.sweep.tried import data_hash

@@ -14,7 +14,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from backtest.catalogue.notes import NOTE
-from backtest.catalogue.runs import BrokenRun, RunEntry, RunLine, plain_metrics, read_entry, results_folder
+from backtest.catalogue.runs import (
+    BrokenRun,
+    RunEntry,
+    RunLine,
+    is_named_as_run,
+    is_sweep,
+    plain_metrics,
+    read_entry,
+    results_folder,
+)
 from backtest.catalogue.trials import merge_runs
 from backtest.errors import ResultsError
 
@@ -110,12 +119,13 @@ def stamps_of(results: Path) -> dict[str, str]:
     """Return the name of each folder with its stamp: the times, sizes and numbers of its summary and its note."""
     try:
         with os.scandir(results) as entries:
-            names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
+            names = [e.name for e in entries if is_named_as_run(e.name) and e.is_dir()]
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ResultsError(f"{results} can't be read: {error.strerror}.") from error
-    return {n: f"{stamp(f'{results}/{n}/{SUMMARY}')} {stamp(f'{results}/{n}/{NOTE}')}" for n in names}
+    stamps = {n: f"{stamp(f'{results}/{n}/{SUMMARY}')} {stamp(f'{results}/{n}/{NOTE}')}" for n in names}
+    return {n: found for n, found in stamps.items() if not (found.startswith("-") and is_sweep(results / n))}
 
 
 def stamp(path: str) -> str:

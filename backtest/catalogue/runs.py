@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtest.catalogue.folders import complete_folder
 from backtest.catalogue.notes import keep_note, read_note
+from backtest.catalogue.record import ASIDE
 from backtest.catalogue.toml import config_to_toml
 from backtest.errors import ResultsError
 from backtest.model.config import RunConfig
@@ -22,7 +23,9 @@ from backtest.model.config import RunConfig
 if TYPE_CHECKING:
     import pandas as pd
 
+    from backtest.model.passport import Series
     from backtest.model.result import Result
+    from backtest.model.venue import Venue
 
 __all__ = [
     "ASSESSMENT",
@@ -145,17 +148,26 @@ def run_id(result: "Result", source: str) -> str:
     source: the strategy's source or its digest. A result that does not say its engine counts as one of the fast engine.
     """
     config = config_of(result)
-    data = [(s.name, s.origin, s.sha256) for s in result.passport.series]  # not when it was fetched
-    parts = (replace(config, engine=config.engine or "fast"), source, data, venue_numbers(result))
-    return hashlib.sha256("\n".join(repr(part) for part in parts).encode()).hexdigest()[:ID_LENGTH]
+    ground = ground_text(result.passport.series, result.venue)
+    return id_of(replace(config, engine=config.engine or "fast"), source, ground)
+
+
+def id_of(config: RunConfig, source: str, ground: str) -> str:
+    """Return the id of the run of a configuration that names its engine and every parameter; ground: of `ground_text`."""
+    return hashlib.sha256(f"{config!r}\n{source!r}\n{ground}".encode()).hexdigest()[:ID_LENGTH]
+
+
+def ground_text(series: "Iterable[Series]", venue: "Venue") -> str:
+    """Return what an id rests on besides the configuration and the source: the data, not when they were fetched, and the venue."""
+    data = [(s.name, s.origin, s.sha256) for s in series]
+    return f"{data!r}\n{venue_numbers(venue)!r}"
 
 
 def config_of(result: "Result") -> RunConfig:
     return result.config or RunConfig("plan", market=result.market_name, venue=result.venue.name)
 
 
-def venue_numbers(result: "Result") -> list[tuple[str, Any]]:
-    venue = result.venue
+def venue_numbers(venue: "Venue") -> list[tuple[str, Any]]:
     numbers = [(f.name, getattr(venue, f.name)) for f in fields(venue) if f.name != "instruments"]
     return [*numbers, ("instruments", sorted(venue.instruments.items()))]
 
@@ -232,7 +244,7 @@ def facts(result: "Result") -> dict[str, Any]:
 
 def venue_facts(result: "Result") -> dict[str, Any]:
     """Return the venue's numbers for the run's symbols, and the hash of all that it has."""
-    venue, numbers = result.venue, venue_numbers(result)
+    venue, numbers = result.venue, venue_numbers(result.venue)
     plain = {name: value for name, value in numbers if name not in ("instruments", "default")}
     plain = {k: str(v) if isinstance(v, float) and not is_number(v) else v for k, v in plain.items()}
     of = {symbol: venue.instruments.get(symbol, venue.default) for symbol in result.symbols}
@@ -268,13 +280,20 @@ def list_runs(results: str | os.PathLike[str] | None = None) -> list[RunEntry]:
 
 def run_folders(results: Path) -> list[Path]:
     try:
-        return sorted(
-            p for p in results.iterdir() if p.is_dir() and not p.name.startswith(".") and not (p / SWEEP).is_file()
-        )
+        return sorted(p for p in results.iterdir() if p.is_dir() and is_named_as_run(p.name) and not is_sweep(p))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ResultsError(f"{results} can't be read: {error.strerror}.") from error
+
+
+def is_named_as_run(name: str) -> bool:
+    """Return whether a folder of that name is meant to be a run: not on its way in or out, nor the record of trials."""
+    return not name.startswith(".") and name != ASIDE
+
+
+def is_sweep(path: Path) -> bool:
+    return (path / SWEEP).is_file()
 
 
 def read_entry(path: Path) -> RunEntry:

@@ -60,7 +60,7 @@ def optimise(
     The study is kept beside the runs: the same command goes on where the last one ended.
     """
     from backtest.report.stages import stages
-    from backtest.sweep.optimise import optimise as search
+    from backtest.sweep import optimise as search
 
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(market, venue, account, seed=seed, assume_funding=assume_funding)

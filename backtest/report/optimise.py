@@ -18,7 +18,7 @@ NAMES = {"total_return": "return", "max_drawdown": "max DD", "sharpe": "Sharpe",
 
 
 def print_optimisation(found: Any, console: Console) -> None:
-    """Print an optimisation, as `backtest.sweep.optimise` makes it; this part does not know that one."""
+    """Print an optimisation, as `backtest.sweep.optimisation` makes it; this part does not know that one."""
     summary = None if found.result is None else analyze(found.result)
     if summary is not None:
         print_headings([summary], console)

@@ -5,7 +5,9 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from backtest.catalogue.trials import Trial, record_trials, strategy_name
+from backtest.catalogue.record import Known
+from backtest.catalogue.runs import results_folder
+from backtest.catalogue.trials import YEARLY, Trial, record_trials, strategy_name
 from backtest.sweep.space import Space
 from backtest.sweep.store import Store, parts_in, read_part
 
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Tally"]
 
 NEEDED = ["point", "run", "sharpe", "error"]
-BATCH = 5_000  # points that are recorded at once, or a quarter of those before: each batch reads the whole record
-YEARLY = math.sqrt(365.0)
+BATCH = 5_000  # points that are recorded at once
 
 
 class Tally:
@@ -37,14 +38,17 @@ class Tally:
         self.space = space
         self.markets = markets
         self.store = store
+        self.names = [strategy_name(strategy) for strategy in space.strategies]
         self.pending: list[Trial] = []
-        self.recorded = 0
-        if not store.counted:
-            for path in parts_in(store.folder):
-                self.add(read_part(path, NEEDED))
+        parts = [] if store.counted else parts_in(store.folder)
+        if parts:
+            known = Known(results_folder(results))  # a start that was killed has counted some of them
+            for path in parts:
+                self.add(read_part(path, NEEDED), known)
+            self.record(known)
 
-    def add(self, rows: "pa.Table") -> None:
-        """Count rows, soon."""
+    def add(self, rows: "pa.Table", known: Known | None = None) -> None:
+        """Count rows, soon; known: what is on record, where some of them may be."""
         self.store.counted = False
         columns = (rows[name].to_pylist() for name in NEEDED)
         when = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -53,20 +57,19 @@ class Tally:
             for point, run, sharpe, error in zip(*columns, strict=True)
             if not error
         ]
-        if len(self.pending) >= max(BATCH, self.recorded // 4):
-            self.record()
+        if len(self.pending) >= BATCH:
+            self.record(known)
 
     def trial(self, point: int, run: str, sharpe: float | None, when: str) -> Trial:
         market, strategy, _ = self.space.locate(point)
-        identity, days, bars = self.markets[market]
-        name = strategy_name(self.space.strategies[strategy])
+        data, days, bars = self.markets[market]
         daily = math.nan if sharpe is None else sharpe / YEARLY
-        return Trial(name, identity, run, "sweep", when, daily, days, bars)
+        return Trial(self.names[strategy], data, run, "sweep", when, daily, days, bars)
 
-    def record(self) -> None:
+    def record(self, known: Known | None = None) -> None:
+        """Record what is pending."""
         if self.pending:
-            record_trials(self.results, self.pending)
-            self.recorded += len(self.pending)
+            record_trials(self.results, self.pending, known)
             self.pending = []
 
     def close(self) -> None:

@@ -11,10 +11,10 @@ from backtest.analysis.significance import Trials, moments
 from backtest.catalogue import load_trials, record_trials
 from backtest.catalogue.runs import ID_LENGTH
 from backtest.catalogue.trials import YEARLY, Trial, hash_of, strategy_name
-from backtest.market.tiers import tier_lines
 from backtest.model import Market, RunConfig
 from backtest.model.arrays import Float
 from backtest.runner import engine_of, parameters_of, venue_of
+from backtest.sweep.identity import series_of
 from backtest.sweep.overfit import PointReturns
 from backtest.sweep.point import Scorer
 
@@ -23,9 +23,7 @@ __all__ = ["TrialBook", "data_hash"]
 
 def data_hash(market: Market, config: RunConfig) -> str:
     """Return the hash of the data under which the runs of a configuration on a market are counted as trials."""
-    end = int(market.time[-1]) + market.interval
-    tiers = tier_lines(venue_of(config, market), market.symbols, int(market.time[market.start_bar]), end)
-    return hash_of((s.name, s.origin, s.sha256) for s in (*market.passport.series, *tiers))
+    return hash_of((s.name, s.origin, s.sha256) for s in series_of(market, venue_of(config, market)))
 
 
 class TrialBook:

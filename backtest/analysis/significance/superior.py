@@ -19,8 +19,9 @@ class Superior:
     """What Hansen's test of superior predictive ability says of some strategies and a benchmark.
 
     p: probability that the best of equally good strategies leads as much or more (Hansen's consistent one), between
-    p_lower and p_upper; best: index of the strategy with the largest lead in units of its error, -1 where none differs
-    from the benchmark; lead: its mean daily return above the benchmark's; block: days; NaN where none differs.
+    p_lower and p_upper; best: index of the strategy with the surest lead, the largest in units of its error, which need not be
+    the one that earned most, -1 where none differs from the benchmark; lead: its mean daily return above the benchmark's;
+    block: days; NaN where none differs.
     """
 
     p: float
@@ -36,8 +37,8 @@ class Superior:
     def sentence(self, names: tuple[str, ...], benchmark: str) -> str:
         """Return the verdict in words; `benchmark` as in "flat" or "buy-and-hold".
 
-        >>> Superior(0.3, 0.2, 0.4, 1, 0.001, 2, 500, 3, 1000).sentence(("a", "b"), "flat")
-        'None of 2 strategies is distinguishable from flat: b leads, and the best of 2 does so by luck with a probability of 30%.'
+        >>> Superior(0.01, 0.01, 0.02, 1, 0.001, 2, 500, 3, 1000).sentence(("a", "b"), "flat")
+        'b is better than flat: the best of 2 does so by luck with a probability of 1.0%.'
         """
         if self.days < LEAST_DAYS:
             days = "1 day is" if self.days == 1 else f"{self.days} days are"
@@ -47,14 +48,20 @@ class Superior:
         alone, name = self.strategies == 1, names[self.best]
         if self.lead <= 0:
             who = f"{name} has not" if alone else f"None of {self.strategies} strategies"
-            return f"{who} earned more than {benchmark} in {self.days} days."
+            # Who earns less on the average day may still end with more, unless the other one stays flat.
+            daily = "" if benchmark == "flat" else " on the average day"
+            return f"{who} earned more{daily} than {benchmark} in {self.days} days."
         chance = f"{self.p:.1%}" if self.p < 0.1 else f"{self.p:.0%}"
         chance = chance if self.p > 0 else f"less than {1 / self.replicates:.1%}"
         luck = f"{'it' if alone else f'the best of {self.strategies}'} does so by luck with a probability of {chance}"
         if self.p < PASSING:
             return f"{name} is better than {benchmark}: {luck}."
-        who = f"{name} is not" if alone else f"None of {self.strategies} strategies is"
-        return f"{who} distinguishable from {benchmark}: {'it' if alone else name} leads, and {luck}."
+        if alone:
+            return f"{name} is not distinguishable from {benchmark}: it leads, and {luck}."
+        # The surest lead, in units of its error, need not be that of the strategy that earned most.
+        luck = f"the best of {self.strategies} has one as sure by luck with a probability of {chance}"
+        none = f"None of {self.strategies} strategies is distinguishable from {benchmark}"
+        return f"{none}: {name} has the surest lead, and {luck}."
 
 
 def superior_ability(
