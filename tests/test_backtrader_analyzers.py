@@ -12,18 +12,16 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 import pytest
+from analyzers_made import COSTS, DAILY, HOURLY, HOURS, by_day, finish, hours, line, observer_of, play, turns, wander
 from law import F, flat, market, venue
 
 from backtest import load_market, load_venue
 from backtest.analysis import analyze, metrics
 from backtest.engines.bt import make_cerebro
-from backtest.engines.bt.feeds import make_feeds
 from backtest.model.result import EXIT_REASONS, LEDGER_KINDS
 from backtest.plugins import load_strategy
 
 STRATEGIES = Path(__file__).parent.parent / "strategies"
-DAILY = {"timeframe": bt.TimeFrame.Days, "compression": 1}
-HOURLY = {"timeframe": bt.TimeFrame.Minutes, "compression": 60}
 WHOLE = {"timeframe": bt.TimeFrame.NoTimeFrame}
 ANALYZERS = (
     *("TradeAnalyzer", "DrawDown", "TimeDrawDown", "SharpeRatio", "SharpeRatio_A", "TimeReturn", "Returns", "Calmar"),
@@ -32,34 +30,6 @@ ANALYZERS = (
 )
 OBSERVERS = ("Trades", "BuySell", "DrawDown", "TimeReturn", "Benchmark", "Value", "Cash", "LogReturns", "DataTrades")
 TIMED = ("SharpeRatio_A", "TimeReturn", "Returns", "VWR", "PeriodStats", "LogReturnsRolling")  # asked for by day
-
-
-class Orders(bt.Strategy):
-    """Market orders by bar: (signed size, number of the data)."""
-
-    params = (("orders", None), ("tradeid", 0))
-
-    def next(self):
-        for size, j in self.p.orders.get(len(self) - 1, ()):
-            (self.buy if size > 0 else self.sell)(data=self.datas[j], size=abs(size), tradeid=self.p.tradeid)
-
-
-def play(m, v, orders, *analyzers, observers=(), tradeid=0, **settings):
-    """The analyses asked for, in order, and the strategy and its result; analyzers, observers: (name, parameters)."""
-    cerebro = make_cerebro(m, v, **settings)
-    cerebro.addstrategy(
-        Orders, orders={bar: [(*o, 0)[:2] for o in given] for bar, given in orders.items()}, tradeid=tradeid
-    )
-    return finish(cerebro, analyzers, observers)
-
-
-def finish(cerebro, analyzers, observers=()):
-    for name, parameters in analyzers:
-        cerebro.addanalyzer(getattr(bt.analyzers, name), **parameters)
-    for name, parameters in observers:
-        cerebro.addobserver(getattr(bt.observers, name), **parameters)
-    (strategy,) = cerebro.run()
-    return [a.get_analysis() for a in strategy.analyzers], strategy, cerebro.result()
 
 
 def booked(result, *kinds):
@@ -72,27 +42,8 @@ def booked(result, *kinds):
     return sums[closed]
 
 
-def series(result):
-    """The equity by bar, after the cash that it started from."""
-    return np.concatenate(([result.venue.cash], result.equity_values))
-
-
-def by_day(result):
-    """The return of each UTC day, the first one from the cash."""
-    return metrics.returns(result.equity.groupby(lambda time: time.date()).last(), result.venue.cash)
-
-
-def line(observer, name):
-    values = getattr(observer.lines, name)
-    return np.array(values.get(size=len(values)))
-
-
-def observer_of(strategy, name):
-    """The last one added: the first Broker is the one that comes with the Cerebro."""
-    return [o for o in strategy.observers if type(o).__name__ == name][-1]
-
-
 # ---------------------------------------- a day that is worked out by hand
+
 
 # Fees 0.1%. Long 2 from 100 to 110: +20, fees 0.2 + 0.22. Short 3 from 110 to 105: +15, fees 0.33 + 0.315. Long 4 from 105 to
 # 100: -20, fees 0.42 + 0.4, turned round into a short of 1 to 104: -4, fees 0.1 + 0.104. Long 2 at 104 and 2 at 106 (105), 1 out
@@ -182,191 +133,7 @@ def test_a_trade_that_opens_and_closes_in_one_bar_is_no_transaction():
 # ---------------------------------------- curves
 
 
-def wander(n, step=1.0, symbols=1, seed=5):
-    """A market of a few percent a day, with funding every 8 hours for A where its bars are hours."""
-    rng = np.random.default_rng(seed)
-    columns = []
-    for _ in range(symbols):
-        close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.006 * math.sqrt(step), n))), 2)
-        opened = np.concatenate(([100.0], close[:-1]))
-        columns.append(list(zip(opened, np.maximum(opened, close), np.minimum(opened, close), close, strict=True)))
-    stamps = [(8.0 * k, rng.normal(0, 0.0005)) for k in range(n // 8 + 1)] if step == 1 else ()
-    return market(*columns, funding=stamps, step=step)
-
-
-def turns(n, every, size, symbols=1):
-    """Longs, rests and shorts in turn, on each symbol."""
-    return {
-        k: [(size if (k // every + j) % 3 else -1.5 * size, j) for j in range(symbols)] for k in range(1, n - 3, every)
-    }
-
-
-COSTS = venue(taker=0.0005, slippage=0.0002)
-HOURS = wander(5 * 24)
-DAYS = wander(60, step=24.0)  # 2023-11-15 to 2024-01-13
 PAIR = wander(5 * 24, symbols=2)
-
-
-def hours(*analyzers, **more):
-    return play(HOURS, COSTS, turns(120, 7, 12.0), *analyzers, **more)
-
-
-def days(*analyzers, **more):
-    return play(DAYS, COSTS, turns(60, 4, 6.0), *analyzers, **more)
-
-
-@pytest.mark.parametrize("run", [hours, days])
-def test_drawdown_is_ours_in_percent(run):
-    (deepest, timed), strategy, result = run(("DrawDown", {}), ("TimeDrawDown", {}), observers=[("DrawDown", {})])
-    equity = series(result)
-    falls = 1 - equity / np.maximum.accumulate(equity)
-    assert -deepest.max.drawdown / 100 == pytest.approx(analyze(result).max_drawdown, rel=1e-12)
-    assert deepest.max.drawdown > 1
-    assert deepest.max.moneydown == pytest.approx((np.maximum.accumulate(equity) - equity).max())
-    assert deepest.max.len == max(map(len, "".join("x" if fall else " " for fall in falls).split()))
-    assert timed["maxdrawdown"] == pytest.approx(deepest.max.drawdown, rel=1e-12)
-    seen = observer_of(strategy, "DrawDown")
-    assert line(seen, "drawdown") == pytest.approx(100 * falls[1:], abs=1e-10)
-    assert line(seen, "maxdrawdown") == pytest.approx(100 * np.maximum.accumulate(falls)[1:], abs=1e-10)
-
-
-def test_time_drawdown_of_a_longer_timeframe_sees_only_the_first_bar_of_each_period():
-    (timed,), _, result = hours(("TimeDrawDown", DAILY))
-    seen = result.equity_values[::24]
-    assert timed["maxdrawdown"] == pytest.approx(100 * (1 - seen / np.maximum.accumulate(seen)).max(), rel=1e-12)
-    assert timed["maxdrawdown"] < -100 * analyze(result).max_drawdown
-
-
-def test_time_returns_compound_to_the_equity():
-    (daily, hourly), _, result = hours(("TimeReturn", DAILY), ("TimeReturn", HOURLY))
-    assert list(daily) == list(pd.date_range("2023-11-15", periods=5, freq="D"))
-    assert list(daily.values()) == pytest.approx(by_day(result), abs=1e-14)
-    assert math.prod(1 + r for r in daily.values()) == pytest.approx(result.equity_values[-1] / 1000.0, rel=1e-12)
-    assert list(hourly.values()) == pytest.approx(metrics.returns(result.equity_values, 1000.0), abs=1e-14)
-
-
-OURS = {"riskfreerate": 0.0, "annualize": True, "stddev_sample": True}
-
-
-@pytest.mark.parametrize(("run", "frame", "factor"), [(days, DAILY, 365), (hours, HOURLY, 8760)])
-def test_the_sharpe_ratio_is_ours_with_five_settings(run, frame, factor):
-    (found, other), _, result = run(
-        ("SharpeRatio", {**frame, **OURS, "factor": factor}),
-        ("SharpeRatio_A", {**frame, **OURS, "factor": factor}),
-    )
-    assert found["sharperatio"] == pytest.approx(analyze(result).sharpe, rel=1e-12)
-    assert other["sharperatio"] == found["sharperatio"]
-
-
-@pytest.mark.parametrize(
-    ("change", "scale"),
-    [
-        ({"factor": None}, math.sqrt(252 / 365)),
-        ({"annualize": False}, 1 / math.sqrt(365)),
-        ({"stddev_sample": False}, math.sqrt(60 / 59)),
-    ],
-    ids=lambda change: str(change)[:20],
-)
-def test_a_default_of_the_sharpe_ratio_scales_it(change, scale):
-    (found,), _, result = days(("SharpeRatio", {**DAILY, **OURS, "factor": 365, **change}))
-    assert found["sharperatio"] == pytest.approx(analyze(result).sharpe * scale, rel=1e-12)
-
-
-def test_the_risk_free_rate_of_the_sharpe_ratio_is_one_percent_a_year():
-    (found,), _, result = days(("SharpeRatio", {**DAILY, **OURS, "factor": 365, "riskfreerate": 0.01}))
-    r = by_day(result)
-    expected = (r.mean() - (1.01 ** (1 / 365) - 1)) / r.std(ddof=1) * math.sqrt(365)
-    assert found["sharperatio"] == pytest.approx(expected, rel=1e-12)
-    assert found["sharperatio"] != pytest.approx(analyze(result).sharpe, rel=1e-3)
-
-
-def test_the_sharpe_ratio_without_convertrate_compounds_each_return_to_a_year():
-    (found,), _, result = days(("SharpeRatio", {**DAILY, **OURS, "factor": 365, "convertrate": False}))
-    yearly = (1 + by_day(result)) ** 365 - 1
-    assert found["sharperatio"] == pytest.approx(yearly.mean() / yearly.std(ddof=1), rel=1e-9)
-
-
-def test_the_sharpe_ratio_by_default_takes_whole_years():
-    (inside,), _, _ = hours(("SharpeRatio", {}))
-    assert inside["sharperatio"] is None
-    (two,), _, result = days(("SharpeRatio", {}))
-    years = np.array(
-        [result.equity_values[46] / 1000.0 - 1, result.equity_values[-1] / result.equity_values[46] - 1]
-    )  # 2023-12-31 is day 46
-    assert two["sharperatio"] == pytest.approx((years.mean() - 0.01) / years.std(), rel=1e-12)
-
-
-def test_the_sharpe_ratio_of_days_on_hourly_bars_is_that_of_the_daily_returns():
-    (found,), _, result = hours(("SharpeRatio", {**DAILY, **OURS, "factor": 365}))
-    assert found["sharperatio"] == pytest.approx(metrics.sharpe(by_day(result), 365.0), rel=1e-12)
-    assert found["sharperatio"] != pytest.approx(analyze(result).sharpe, rel=1e-2)
-
-
-def test_returns_are_logarithms_and_annualised_by_252_days():
-    (found, ours), _, result = days(("Returns", DAILY), ("Returns", {**DAILY, "tann": 365}))
-    summary = analyze(result)
-    assert math.expm1(found["rtot"]) == pytest.approx(summary.total_return, rel=1e-12)
-    assert ours["rnorm"] == pytest.approx(summary.cagr, rel=1e-12)
-    assert found["rnorm"] == pytest.approx((1 + summary.total_return) ** (252 / 60) - 1, rel=1e-12)
-
-
-def test_returns_on_hourly_bars_are_not_annualised_without_tann():
-    (found, ours), _, result = hours(("Returns", {}), ("Returns", {"tann": 8760}))
-    assert found["rnorm"] == pytest.approx((1 + analyze(result).total_return) ** (1 / 120) - 1, rel=1e-9)
-    assert ours["rnorm"] == pytest.approx(analyze(result).cagr, rel=1e-12)
-
-
-def test_annual_return_works_without_the_standard_observers():
-    (found,), strategy, result = days(("AnnualReturn", {}))
-    assert line(strategy.stats.broker, "value").tolist() == result.equity_values.tolist()
-    assert found == {
-        2023: pytest.approx(result.equity_values[46] / 1000.0 - 1, rel=1e-12),
-        2024: pytest.approx(result.equity_values[-1] / result.equity_values[46] - 1, rel=1e-12),
-    }
-
-
-def test_annual_return_fails_in_plain_backtrader_without_the_standard_observers():
-    cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(make_feeds(DAYS)[0])
-    cerebro.addstrategy(bt.Strategy)
-    cerebro.addanalyzer(bt.analyzers.AnnualReturn)
-    with pytest.raises(AttributeError, match="broker"):
-        cerebro.run()
-
-
-def test_calmar_is_a_mean_logarithm_over_percent():
-    """The period of 62 holds the cash, the 60 days and the end once more."""
-    (found, monthly), _, result = days(("Calmar", {**DAILY, "period": 62}), ("Calmar", {}))
-    summary = analyze(result)
-    expected = math.log(result.equity_values[-1] / 1000.0) / 62 / (100 * -summary.max_drawdown)
-    assert list(found.values())[-1] == pytest.approx(expected, rel=1e-9)
-    assert abs(summary.calmar) > 1000 * abs(expected)
-    assert all(math.isnan(value) for value in monthly.values())  # below 36 months
-
-
-def test_vwr_punishes_the_way_from_the_mean_return():
-    (found, ours), _, result = days(("VWR", DAILY), ("VWR", {**DAILY, "tann": 365}))
-    equity = series(result)
-    mean = math.log(equity[-1] / equity[0]) / 60
-    off = np.std(equity[1:] / (equity[:-1] * np.exp(mean * np.arange(1, 61))) - 1, ddof=1)
-    assert found["vwr"] == pytest.approx(100 * math.expm1(252 * mean) * (1 - (off / 2) ** 0.2), rel=1e-9)
-    assert ours["vwr"] == pytest.approx(100 * analyze(result).cagr * (1 - (off / 2) ** 0.2), rel=1e-9)
-
-
-def test_period_stats_are_those_of_the_days():
-    (found,), _, result = hours(("PeriodStats", DAILY))
-    r = by_day(result)
-    assert (found["average"], found["stddev"]) == (pytest.approx(r.mean()), pytest.approx(r.std()))
-    assert (found["best"], found["worst"]) == (pytest.approx(r.max()), pytest.approx(r.min()))
-    assert (found["positive"], found["negative"], found["nochange"]) == ((r > 0).sum(), (r < 0).sum(), 0)
-
-
-def test_rolling_log_returns_take_the_compression_as_their_window():
-    (daily, hourly), _, result = hours(("LogReturnsRolling", DAILY), ("LogReturnsRolling", {}))
-    assert list(daily.values()) == pytest.approx(np.log1p(by_day(result)), abs=1e-14)
-    equity = series(result)  # bars of 60 minutes: over 60 bars, nothing before them
-    assert list(hourly.values())[59:] == pytest.approx(np.log(equity[60:] / equity[:-60]), abs=1e-14)
-    assert all(math.isnan(value) for value in list(hourly.values())[:59])
 
 
 # ---------------------------------------- what pyfolio reads
