@@ -7,6 +7,7 @@ from backtest.cli.catalogue import list_, note, rerun, rm, show
 from backtest.cli.compare import compare
 from backtest.cli.data import fetch
 from backtest.cli.forward import forward
+from backtest.cli.intrabar import intrabar
 from backtest.cli.levels import levels
 from backtest.cli.listings import markets, strategies, venues
 from backtest.cli.new import new
@@ -22,6 +23,7 @@ __all__ = [
     "compare",
     "fetch",
     "forward",
+    "intrabar",
     "levels",
     "list_",
     "main",

@@ -15,8 +15,8 @@ __all__ = ["app", "print_json", "terminal"]
 
 # The commands in the order in which the help lists them, whatever file they stand in.
 ORDER = (
-    "run", "sweep", "optimise", "forward", "check", "study", "new", "fetch", "data", "markets", "strategies", "levels", "venues",
-    "list", "show", "rerun", "note", "rm",
+    "run", "sweep", "optimise", "forward", "check", "intrabar", "study", "new", "fetch", "data", "markets", "strategies", "levels",
+    "venues", "list", "show", "rerun", "note", "rm",
 )  # fmt: skip
 
 
