@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from backtest.engines import check_engine, get_engine, get_native_engine
 from backtest.errors import ConfigError, LevelbreakError, StrategyError, did_you_mean
@@ -60,15 +60,33 @@ def run_on(market: Market, config: RunConfig) -> Result:
 def ran_on(market: Market, config: RunConfig) -> Ran:
     strategy = load_strategy(config.strategy, dict(config.parameters))
     engine = engine_of(strategy, config)
-    if isinstance(strategy, BacktraderStrategy):
-        venue = venue_of(config, market)
-        result = get_native_engine()(market, strategy.cls, strategy.parameters, venue, name=strategy.name)
-    else:
-        plan = make_plan(strategy, market)
-        venue = venue_of(config, market)
-        result = get_engine(engine)(market, plan, venue)
+    at_venue = engine_for(market, strategy, engine)
+    venue = venue_of(config, market)
+    result = at_venue(venue)
+    orders: dict[str, Result] = {o: at_venue(replace(venue, intrabar=o)) for o in other_orders(result)}
     complete = replace(config, engine=engine, parameters=parameters_of(strategy, config))
-    return Ran(replace(result, config=complete, market_name=market.name, passport=with_tiers(result)), market, strategy)
+    passport = with_tiers(result)
+    told = replace(result, config=complete, market_name=market.name, passport=passport, orders=orders)
+    return Ran(told, market, strategy)
+
+
+def engine_for(market: Market, strategy: Any, engine: str) -> Callable[[Venue], Result]:
+    """Return what runs a strategy at a venue; a plan is made once."""
+    if isinstance(strategy, BacktraderStrategy):
+        native = get_native_engine()
+        return lambda venue: native(market, strategy.cls, strategy.parameters, venue, name=strategy.name)
+    plan = make_plan(strategy, market)
+    return lambda venue: get_engine(engine)(market, plan, venue)
+
+
+def other_orders(result: Result) -> tuple[Literal["worst", "best"], ...]:
+    """Return the orders of events inside a bar under which a run may come to something else."""
+    intrabar = result.venue.intrabar
+    if intrabar == "fine":
+        return ("worst", "best")
+    if not result.assumptions.get("ambiguous_bars", 0):
+        return ()
+    return ("best",) if intrabar == "worst" else ("worst",)
 
 
 def with_tiers(result: Result) -> Passport:

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from command import MARKET, write_market
 from pyarrow import parquet
+
+from backtest.model import Funding, Market, Passport, RunConfig
+
+HOUR = 3_600_000_000_000
 
 SHORTER = '''"""Short at a bar; leave after some, at a stop or at a target."""
 import os
@@ -64,3 +69,16 @@ def as_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     parquet.write_table(table, sink)
     return sink.getvalue().to_pybytes()
+
+
+def flat_market(opens, highs, lows, closes) -> Market:
+    """Hourly bars of BTCUSDT without funding."""
+    n = len(closes)
+    none = Funding.empty(frozenset(("BTCUSDT",)))
+    prices = (np.array(column, float) for column in (opens, highs, lows, closes))
+    return Market(np.arange(n) * HOUR, HOUR, ("BTCUSDT",), *prices, np.ones(n), none, Passport(()))
+
+
+def config(**parameters) -> RunConfig:
+    free = (("cash", 1000.0), ("slippage", 0.0), ("maker", 0.0), ("taker", 0.0))
+    return RunConfig("./shorter.py", parameters=tuple(parameters.items()), account=free)

@@ -2,19 +2,18 @@
 
 import math
 
-import numpy as np
 import pytest
-from sweep_made import make_files
+from sweep_made import config, flat_market, make_files
 
 from backtest.analysis import analyze
 from backtest.analysis.summary import METRICS
 from backtest.catalogue import run_id
 from backtest.errors import MarketError
 from backtest.market import load_market
-from backtest.model import Funding, Market, Passport, RunConfig
+from backtest.model import RunConfig
 from backtest.plugins import describe_strategy
 from backtest.runner import run
-from backtest.sweep import FIGURES, Scorer, make_space, score_point, sweep
+from backtest.sweep import FIGURES, Scorer, make_space, score_point
 
 HOUR = 3_600_000_000_000
 
@@ -25,19 +24,6 @@ def here(tmp_path, monkeypatch):
     monkeypatch.delenv("BACKTEST_RESULTS", raising=False)
     make_files(tmp_path)
     return tmp_path
-
-
-def flat_market(opens, highs, lows, closes) -> Market:
-    """Hourly bars of BTCUSDT without funding."""
-    n = len(closes)
-    none = Funding.empty(frozenset(("BTCUSDT",)))
-    prices = (np.array(column, float) for column in (opens, highs, lows, closes))
-    return Market(np.arange(n) * HOUR, HOUR, ("BTCUSDT",), *prices, np.ones(n), none, Passport(()))
-
-
-def config(**parameters) -> RunConfig:
-    free = (("cash", 1000.0), ("slippage", 0.0), ("maker", 0.0), ("taker", 0.0))
-    return RunConfig("./shorter.py", parameters=tuple(parameters.items()), account=free)
 
 
 def test_a_row_worked_by_hand(here):
@@ -129,20 +115,6 @@ def test_a_row_is_what_the_run_of_that_configuration_says(strategy, grid):
     scorer = Scorer(load_market("deleveraging-2026"))
     for index in range(len(space)):
         assert_like_the_run(scorer.row(space.config(index)), space.config(index))
-
-
-def test_the_same_sweep_on_both_engines(here):
-    """Twenty points; the figures agree to 1e-9, the counts exactly."""
-    grid = ["entry=0:4", "hold=0,2", "stop=0.01,0.5"]
-    fast, slow = (
-        sweep(make_space("./shorter.py", grid, markets=["./market.toml"], base=RunConfig("", engine=engine))).table()
-        for engine in ("fast", "backtrader")
-    )
-    assert fast.num_rows == slow.num_rows == 20
-    assert fast["error"].to_pylist() == slow["error"].to_pylist() == [""] * 20
-    for name in (*FIGURES, "ambiguous_bars", "rejections", "entry", "hold", "stop"):
-        one, other = fast[name].to_pylist(), slow[name].to_pylist()
-        assert one == pytest.approx(other, rel=1e-9, abs=1e-9, nan_ok=True), name
 
 
 def test_a_strategy_of_backtrader_can_be_swept():

@@ -44,7 +44,8 @@ class Summary:
     positive is paid, negative received; unrealised: of the positions still open; pnl_by_kind: sum of the ledger's
     amounts by kind, together the change of the wallet; memo: what is already inside (slippage); rejections: rows that
     came to nothing, by reason; assumptions: name -> count; findings: what is wrong with the data; standing: subject of
-    the data (price, mark, funding, ...) -> origin -> number of symbols; settings: of venue, account and engine.
+    the data (price, mark, funding, ...) -> origin -> number of symbols; settings: of venue, account and engine; worst, best:
+    the figures of `METRICS` with the less and the more favourable order of two events inside one bar, empty where not known.
     """
 
     strategy: str
@@ -81,6 +82,8 @@ class Summary:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     standing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    worst: Mapping[str, Any] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain data for JSON: the figures under "metrics", NaN and infinite as None."""
@@ -91,12 +94,17 @@ class Summary:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Summary":
         """Return the summary that `to_dict` wrote; None is NaN again. A missing field is a KeyError."""
-        flat = {**data, **{k: math.nan if v is None else v for k, v in data["metrics"].items()}}
-        flat = {"standing": {}, **flat}  # a run of an earlier version does not say it
+        flat = {**data, **known_numbers(data["metrics"])}
+        flat = {"standing": {}, "worst": {}, "best": {}, **flat}  # a run of an earlier version does not say them
+        flat |= {order: known_numbers(flat[order]) for order in ("worst", "best")}
         values: dict[str, Any] = {f.name: flat[f.name] for f in fields(cls)}
         for name in ("findings", "tier_tables", "symbols"):
             values[name] = tuple(values[name])
         return cls(**values)
+
+
+def known_numbers(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if value is None else value for name, value in figures.items()}
 
 
 def as_plain(value: Any) -> Any:
@@ -115,6 +123,7 @@ def analyze(result: Result) -> Summary:
     Of an equity of n bars the four sums behind return, risk and drawdown come out of one compiled pass.
     """
     config = result.config
+    own = performance(result) | trading(result) | money(result)
     return Summary(
         strategy=config.strategy if config else "plan",
         market=result.market_name,
@@ -127,11 +136,24 @@ def analyze(result: Result) -> Summary:
         standing=standing_of(result),
         assumptions={name: int(count) for name, count in result.assumptions.items()},
         rejections=counts(result.rejections_table.reason, REJECTION_REASONS),
+        worst=in_order(result, "worst", own),
+        best=in_order(result, "best", own),
         **span(result),
-        **performance(result),
-        **trading(result),
-        **money(result),
+        **own,
     )
+
+
+def in_order(result: Result, order: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures with another order of events inside a bar: the run's own where that makes no difference."""
+    alone = result.venue.intrabar == order or (
+        result.venue.intrabar != "fine" and not result.assumptions.get("ambiguous_bars", 0)
+    )
+    if order in result.orders:
+        other = result.orders[order]
+        own = performance(other) | trading(other) | money(other)
+    elif not alone:
+        return {}
+    return {name: own[name] for name in METRICS}
 
 
 def findings_of(result: Result) -> tuple[str, ...]:

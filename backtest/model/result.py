@@ -152,7 +152,9 @@ class Result:
 
     time: (k,) ns UTC, open times of the scored bars; equity_values: (k,) quote units, marked at each bar's close, never below
     zero; interval: ns; final_wallet: cash at the end, unrealised PnL not included; position_bar, position_symbol,
-    position_quantity: the signed quantity after each change, by scored bar; assumptions: short name -> count.
+    position_quantity: the signed quantity after each change, by scored bar; assumptions: short name -> count; orders: "worst",
+    "best" -> what the same comes to with the less and the more favourable order of two events inside one bar, those that were run
+    besides; none where no bar was ambiguous.
     """
 
     time: Int64
@@ -172,6 +174,7 @@ class Result:
     tier_tables: tuple[str, ...] = ()
     config: RunConfig | None = None
     market_name: str = "market"
+    orders: Mapping[str, "Result"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.time.size)

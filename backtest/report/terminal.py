@@ -16,7 +16,7 @@ from backtest.report.columns import Column, packed
 if TYPE_CHECKING:
     from backtest.analysis.significance import Luck
 
-__all__ = ["print_report"]
+__all__ = ["order_words", "print_report"]
 
 WIDEST_TEXT = 110
 SHOWN_FINDINGS = 5
@@ -141,9 +141,24 @@ def venue_words(s: Summary) -> tuple[str, ...]:
 
 
 def print_figures(summaries: Sequence[Summary], console: Console) -> None:
-    """Print the comparison, a row a strategy."""
+    """Print the comparison, a row a strategy; below it the runs whose return hangs on the order of events inside bars."""
     console.print()
     tables(figure_columns(summaries), summaries, console)
+    for s in summaries:
+        told = order_words(s)
+        if told:
+            name = f"{strategy_name(s.strategy)}: " if len(summaries) > 1 else ""
+            line(f"{name}{told}", console)
+
+
+def order_words(s: Summary) -> str:
+    """Return what the return is with the worse and with the better order of events inside bars; "" where it is the same."""
+    if not s.worst or not s.best or s.worst == s.best:
+        return ""
+    low, high = (words.percent(order["total_return"], sign=True) for order in (s.worst, s.best))
+    count = s.assumptions.get("ambiguous_bars", 0)
+    bars = f", open in {words.count(count)} bar{'' if count == 1 else 's'}" if count else ""
+    return f"The order of events inside bars{bars}: return {low} with the worse, {high} with the better."
 
 
 def names_of(summaries: Sequence[Summary]) -> Column:

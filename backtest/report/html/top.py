@@ -12,7 +12,7 @@ from backtest.report import words
 from backtest.report.html.parts import NOTHING, clock, items, part_of, price, section, signed
 from backtest.report.html.tags import Markup, el, joined, table
 from backtest.report.html.view import RunView
-from backtest.report.terminal import nothing_words, venue_words
+from backtest.report.terminal import nothing_words, order_words, venue_words
 
 __all__ = ["assumptions", "banner", "data", "figures", "heading", "luck_of", "sentences", "verdict"]
 
@@ -184,7 +184,9 @@ def figures(view: RunView) -> Markup:
     tiles = [
         el("div", el("dt", name), el("dd", value), interval_of(intervals.get(key), key)) for name, key, value in shown
     ]
-    return section("figures", "Figures", el("dl", *tiles, class_="tiles"), every_metric(view))
+    order = order_words(s)
+    note = el("p", order, class_="note") if order else None
+    return section("figures", "Figures", el("dl", *tiles, class_="tiles"), note, every_metric(view))
 
 
 def interval_of(interval: Any, key: str) -> Markup | None:
