@@ -27,7 +27,7 @@ def swept(*arguments):
 def test_the_best_points_are_printed(here):
     done = swept(*POINTS, "--by", "total_return")
     assert done.exit_code == 0, done.output
-    for words in ("best of 6 points by total_return", "entry", "hold", "sharpe", "Rows: results/sweep_shorter_market_"):
+    for words in ("The best of 6 points by return", "entry", "hold", "Sharpe", "Rows: results/sweep_shorter_market_"):
         assert words in done.stdout
     assert done.stderr == ""
 
@@ -159,4 +159,4 @@ def test_two_jobs_print_the_same(here):
     arguments = ("sweep", "./shorter.py", "-m", "./market.toml", *POINTS, "--json")
     one = document(process(*arguments, "--results", "one", cwd=here))
     two = document(process(*arguments, "--results", "two", "--jobs", "2", cwd=here))
-    assert {**one, "folder": ""} == {**two, "folder": ""}
+    assert {**one, "folder": "", "html": ""} == {**two, "folder": "", "html": ""}

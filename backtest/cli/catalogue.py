@@ -103,14 +103,19 @@ def show(
     folder: DataFolder = None,
     json: Json = False,
 ) -> None:
-    """Show one run again, from its folder."""
+    """Show one run again, from its folder; or a sweep, by its folder's name or its id."""
     from backtest.analysis import Summary
     from backtest.catalogue import load_run
     from backtest.report import print_report
     from backtest.report.runs import print_note
     from backtest.report.words import printable
 
-    saved = load_run(run, results, say)
+    try:
+        saved = load_run(run, results, say)
+    except ResultsError as error:
+        if not shown_as_sweep(run, plot or png is not None, results, folder, json):
+            raise error
+        return
     picture = None if png is None else pictured(saved, png, folder)
     if json:
         drawn = {} if picture is None else {"png": str(picture)}
@@ -129,6 +134,26 @@ def show(
         plot_run(saved, out)
     if picture is not None:
         typer.echo(f"\nThe picture is {printable(picture)}")
+
+
+def shown_as_sweep(name: str, drawn: bool, results: Path | None, folder: Path | None, json: bool) -> bool:
+    """Show a sweep of that name again, and return whether there is one."""
+    from backtest.sweep import load_sweep
+
+    try:
+        found = load_sweep(name, results)
+    except ResultsError:
+        return False
+    if drawn:
+        raise ConfigError(f"{found.folder.name} is a sweep; --plot and --png draw a run.")
+    from backtest.cli.swept import Asked, end_sweep, print_ending
+
+    with data_folder(folder):
+        ending = end_sweep(found, Asked(), results)
+    if ending.problem:
+        say(ending.problem)
+    print_json(ending.to_dict()) if json else print_ending(ending, False)
+    return True
 
 
 def luck_of(saved: "SavedRun") -> "Luck | None":

@@ -76,13 +76,15 @@ def base_config(market: str | None, venue: str | None, account: dict[str, Any], 
     return RunConfig("", market or DEFAULT_MARKET, (), venue or DEFAULT_VENUE, given, **settings)
 
 
-def assignments(texts: Sequence[str]) -> dict[str, str]:
-    """Return name -> text of the `--set` options; the last of a name counts."""
+def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, str]:
+    """Return name -> text of the options of that kind; the last of a name counts."""
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise ConfigError(f"`--set` needs a name and a value, such as --set levels=75000,70000; got {text!r}.")
+            raise ConfigError(
+                f"`{option}` needs a name and a value, such as {option} levels=75000,70000; got {text!r}."
+            )
         found[name.strip()] = value
     return found
 

@@ -1,11 +1,10 @@
 """The command that sweeps: a strategy over many combinations of its parameters."""
 
-from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from backtest.cli.app import app, print_json, terminal
+from backtest.cli.app import app, print_json
 from backtest.cli.folder import data_folder
 from backtest.cli.options import (
     AssumeFunding,
@@ -21,9 +20,11 @@ from backtest.cli.options import (
     VenueName,
 )
 from backtest.cli.runs import assignments, base_config
+from backtest.errors import ConfigError
 
 if TYPE_CHECKING:
-    from backtest.sweep import Space, Sweep
+    from backtest.cli.swept import Asked, Compared, Ending, Pictured
+    from backtest.sweep import Space
 
 __all__ = ["sweep"]
 
@@ -48,6 +49,9 @@ def sweep(
     ] = None,
     draw: Annotated[int, typer.Option("--draw", metavar="N", help="Number of the draw, for --random and --latin.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes that work on it.")] = 1,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask cluster that works on it: tcp://host:8786.")
+    ] = None,
     market: Annotated[
         list[str] | None,
         typer.Option("--market", "-m", help="A declared market, or a TOML file; repeatable; else deleveraging-2026."),
@@ -66,16 +70,39 @@ def sweep(
     time_limit: Annotated[float, typer.Option("--time-limit", metavar="S", help="Seconds for one point.")] = 60.0,
     yes: Annotated[bool, typer.Option("--yes", help="Also run more than 10 million points.")] = False,
     by: Annotated[str, typer.Option("--by", metavar="FIGURE", help="Figure that ranks the points.")] = "sharpe",
+    top: Annotated[int | None, typer.Option("--top", metavar="N", help="How many of the best; else 10.")] = None,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Run those in full, keep them with their reports, set them beside each other."),
+    ] = False,
+    heat: Annotated[
+        str | None,
+        typer.Option("--heat", metavar="X,Y", help="Axes of the printed map; else those that move the figure most."),
+    ] = None,
+    figure: Annotated[
+        str | None, typer.Option("--figure", metavar="FIGURE", help="Figure of the map; else that of --by.")
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option("--at", metavar="NAME=VALUE", help="Hold another axis of the map at a value; repeatable."),
+    ] = None,
+    over: Annotated[
+        Literal["median", "best"], typer.Option("--over", help="Which of the points of one cell of the map counts.")
+    ] = "median",
     results: Results = None,
     folder: DataFolder = None,
     json: Json = False,
 ) -> None:
-    """Score every point of a grid, or a sample of it, and print the best; the same command goes on where it was stopped."""
-    from backtest.sweep import FIGURES, make_space
-    from backtest.sweep import sweep as run_sweep
-    from backtest.sweep.store import known_figure
+    """Score every point of a grid, or a sample of it, and print the best, a heat map, and what choosing is worth.
 
-    known_figure(by, FIGURES)
+    The same command goes on where it was stopped, and shows a finished sweep again.
+    """
+    from backtest.cli.swept import compare_best, end_sweep
+    from backtest.sweep import make_space
+    from backtest.sweep import sweep as run_sweep
+
+    picture = picture_of(heat, figure, at, over)
+    asked = asked_of(by, top, compare, picture, time_limit)
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(None, venue, account, engine=engine, seed=seed, assume_funding=assume_funding)
     with data_folder(folder):
@@ -88,17 +115,22 @@ def sweep(
             latin=latin,
             seed=draw,
         )
+        check_picture(space, picture)
         from backtest.report.sweep import sweep_progress
 
         try:
             with sweep_progress(space.count) as advance:
-                found = run_sweep(space, results, jobs=jobs, time_limit=time_limit, progress=advance, yes=yes)
+                found = run_sweep(
+                    space, results, jobs=jobs, time_limit=time_limit, progress=advance, yes=yes, dask=dask
+                )
+            ending = end_sweep(found, asked, results)
+            compared = compare_best(found, asked, results) if compare else None
         except KeyboardInterrupt:
             typer.echo(
                 "stopped; the rows that are finished are kept, and the same command goes on from there", err=True
             )
             raise typer.Exit(130) from None
-    report(space, found, by, json)
+    report(ending, compared, bool(heat), json)
 
 
 def with_parameters(base: Any, texts: list[str] | None) -> Any:
@@ -107,29 +139,58 @@ def with_parameters(base: Any, texts: list[str] | None) -> Any:
     return replace(base, parameters=tuple(assignments(texts or []).items()))
 
 
-def report(space: "Space", found: "Sweep", by: str, json: bool) -> None:
+def picture_of(heat: str | None, figure: str | None, at: list[str] | None, over: str) -> "Pictured":
+    """Return the map that the options describe; what makes no sense is a ConfigError."""
+    from backtest.cli.swept import Pictured
+    from backtest.sweep import FIGURES
+    from backtest.sweep.store import known_figure
+
+    sides = tuple(name.strip() for name in (heat or "").split(",")) if heat is not None else ()
+    if any(not name for name in sides) or len(sides) > 2:
+        raise ConfigError(f"`--heat` needs two axes, such as --heat lookback,buffer; got {heat!r}.")
+    if figure is not None:
+        known_figure(figure, FIGURES)
+    held = assignments(at or [], "--at")
+    if held and not sides:
+        raise ConfigError("`--at` holds an axis of a map at a value; say which map, such as --heat lookback,buffer.")
+    return Pictured(sides, figure or "", tuple(held.items()), over)
+
+
+def asked_of(by: str, top: int | None, compare: bool, picture: "Pictured", time_limit: float | None) -> "Asked":
+    from backtest.cli.swept import Asked
+    from backtest.sweep import FIGURES
+    from backtest.sweep.store import known_figure
+
+    known_figure(by, FIGURES)
+    if top is not None and top < 1:
+        raise ConfigError(f"`--top` must be a number of points from 1, got {top}.")
+    if compare and top is None:
+        raise ConfigError("`--compare` runs the best points in full; say how many, such as --top 10 --compare.")
+    return Asked(by, 10 if top is None else top, picture, time_limit)
+
+
+def check_picture(space: "Space", picture: "Pictured") -> None:
+    from backtest.sweep.heat import check_sides
+
+    check_sides(space, picture.sides, dict(picture.at))
+
+
+def report(ending: "Ending", compared: "Compared | None", whole: bool, json: bool) -> None:
     """Print the best points; exit with 1 where some failed, with 2 where all did."""
-    best = found.best(by, 10)
-    rows = rows_of(found, best)
-    reasons = Counter(sentence for sentence in found.table(["error"])["error"].to_pylist() if sentence)
-    ambiguous = sum(1 for count in found.table(["ambiguous_bars"])["ambiguous_bars"].to_pylist() if count)
-    counts = {"points": space.count, "done": found.done, "failed": sum(reasons.values()), "ambiguous": ambiguous}
-    common = dict(reasons.most_common(5))
+    from backtest.cli.catalogue import say
+    from backtest.cli.runs import facts, print_kept
+    from backtest.cli.swept import print_ending
+
+    beside = compared.beside if compared else None
+    for problem in filter(None, (ending.problem, beside.problem if beside else "")):
+        say(problem)
     if json:
-        print_json({"folder": str(found.folder), **counts, "by": by, "best": rows, "failures": common})
+        more = {} if compared is None else {"compared": facts(compared.kept, compared.failed, compared.beside)}
+        print_json({**ending.to_dict(), **more})
     else:
-        from backtest.report.sweep import print_sweep
-
-        several = ["market"] * (len(space.markets) > 1) + ["strategy"] * (len(space.strategies) > 1)
-        print_sweep(rows, [*several, *space.columns], by, counts, common, found.folder, terminal())
-    if counts["failed"]:
-        raise typer.Exit(2 if counts["failed"] == counts["done"] else 1)
-
-
-def rows_of(found: "Sweep", points: list[int]) -> list[dict[str, Any]]:
-    """Return the rows of some points, in that order."""
-    import pyarrow as pa
-
-    table = found.table()
-    place = {point: row for row, point in enumerate(table["point"].to_pylist())}
-    return table.take(pa.array([place[point] for point in points], pa.int64())).to_pylist() if points else []
+        print_ending(ending, whole, compared is not None)
+        if compared is not None:
+            print_kept(compared.kept, compared.failed, compared.beside)
+    view = ending.view
+    if view.failed or (compared is not None and compared.failed):
+        raise typer.Exit(2 if view.failed == view.done else 1)

@@ -3,21 +3,91 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
+from rich.text import Text
 
+from backtest.analysis.summary import METRICS, Summary
+from backtest.model.passport import Passport
+from backtest.report import words
+from backtest.report.columns import Column, packed
+from backtest.report.heat import figure_name, print_heat
+from backtest.report.heat import told as figure_words
 from backtest.report.progress import shown_late
-from backtest.report.words import printable
+from backtest.report.terminal import bullet, line, print_assumptions, print_data, print_headings, title
 
-__all__ = ["SHOWN", "print_sweep", "rate_words", "sweep_progress", "time_words"]
+__all__ = [
+    "SHOWN",
+    "SweepView",
+    "Swept",
+    "order_words",
+    "print_sweep",
+    "rate_words",
+    "shown",
+    "sweep_progress",
+    "time_words",
+]
 
 SHOWN = ("total_return", "sharpe", "max_drawdown", "calmar", "trades", "win_rate", "liquidations")
-FRACTIONS = frozenset(("total_return", "cagr", "max_drawdown", "win_rate", "exposure", "volatility"))
+FIGURES = frozenset(METRICS)
+HEADERS = {"max_drawdown": "max DD", "liquidations": "liq."}
+SHOWN_REASONS = 5
 QUIET = 10.0  # seconds between lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One axis: its name, how many values it has, 0 where it is a span, and which."""
+
+    name: str
+    values: int
+    told: str
+
+
+@dataclass(frozen=True, eq=False)
+class SweepView:
+    """What a report takes of a sweep; it does not know how one is made.
+
+    by: the figure that ranks the points; rows: the best ones, the best first, each with the axes' columns and the figures;
+    ambiguous: points in which the order inside a bar was open; failures: reason -> points, the most frequent first; swept,
+    held: the axes, and the settings that were not swept; worth: what choosing the best is worth, in sentences; summaries: of
+    the best point of each market, run in full; passports: market -> how its data stand; maps: of the page, pair of axes by
+    pair of axes a map for each figure (`backtest.sweep.heat`), no_map: why there is none, map_note: what is not among them.
+    """
+
+    folder: Path
+    strategies: tuple[str, ...]
+    markets: tuple[str, ...]
+    points: int
+    done: int
+    failed: int
+    ambiguous: int
+    by: str
+    axes: tuple[str, ...]
+    rows: Sequence[Mapping[str, Any]]
+    failures: Mapping[str, int]
+    swept: Sequence[Swept] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    sample: str = ""
+    worth: Sequence[str] = ()
+    summaries: Sequence[Summary] = ()
+    passports: Mapping[str, Passport] = field(default_factory=dict)
+    symbols: tuple[str, ...] = ()
+    maps: Sequence[Sequence[Any]] = ()
+    no_map: str = ""
+    map_note: str = ""
+
+    def facts(self) -> list[str]:
+        """Return what was asked, in words."""
+        failed = f", {self.failed:,} of them failed" if self.failed else ""
+        drawn = f", {self.sample}" if self.sample else ""
+        kinds = (("strategies", self.strategies), ("markets", self.markets))
+        several = [f"{len(of):,} {name}" for name, of in kinds if len(of) > 1]
+        return [" · ".join([f"{self.done:,} points{drawn}{failed}", *several, f"ranked by {figure_name(self.by)}"])]
 
 
 @contextmanager
@@ -64,46 +134,83 @@ def time_words(seconds: float) -> str:
 
 
 def print_sweep(
-    rows: Sequence[Mapping[str, Any]],
-    axes: Sequence[str],
-    by: str,
-    counts: Mapping[str, int],
-    failures: Mapping[str, int],
-    folder: Path,
+    view: SweepView,
     console: Console,
+    maps: Sequence[Any] = (),
+    whole: bool = False,
+    page: Path | None = None,
+    followed: bool = False,
 ) -> None:
-    """Print the best points of a sweep, how many failed and why, and where the rows are.
+    """Print the best points of a sweep, maps, what choosing the best is worth, what failed, and where everything is.
 
-    rows: the best first, each with the axes' columns and the figures; by: the figure that they are ranked by; counts:
-    "points", "done", "failed", "ambiguous"; failures: reason -> points.
+    maps: those to print; whole: each with its trades and its spread; followed: by runs, which say themselves what is assumed.
     """
-    table = Table(title=f"best of {counts['done']:,} points by {by}", title_justify="left", box=None, pad_edge=False)
-    names = ["point", *axes, *dict.fromkeys((by, *SHOWN))]
-    for name in names:
-        table.add_column(name.replace("_", " ") if name not in axes else printable(name), justify="right")
-    for row in rows:
-        table.add_row(*(shown(name, row[name]) for name in names))
-    console.print(table if rows else "No point gave figures.")
-    if counts["ambiguous"]:
-        console.print(
-            f"In {counts['ambiguous']:,} points the order of two events inside a bar was open; total return with the worst and "
-            "with the best order:"
-        )
-        for row in rows:
-            if row["total_return_worst"] != row["total_return_best"]:
-                worst, best = (shown("total_return", row[f"total_return_{order}"]) for order in ("worst", "best"))
-                console.print(f"  point {row['point']}: {worst} to {best}")
-    for sentence, count in failures.items():
-        console.print(f"{count:,} failed: {printable(sentence)}", style="yellow")
-    console.print(f"\nRows: {printable(str(folder))}")
-    console.print(f"Each point is one trial; the best of {counts['done']:,} is lucky before it is good.", style="dim")
+    summaries = [replace(one, parameters={}) for one in view.summaries]  # those of one point, no facts of the sweep
+    if summaries:
+        print_headings(summaries, console)
+    print_best(view, console)
+    for found in maps:
+        print_heat(found, console, whole)
+    title("Is choosing the best worth anything?", console)
+    for sentence in view.worth:
+        bullet(sentence, console)
+    print_failed(view, console)
+    if summaries and not followed:
+        print_assumptions(summaries, console)
+        print_data(summaries, console)
+    console.print()
+    for name, path in (("Rows", view.folder), ("Page", page)):
+        if path is not None:
+            console.print(Text(f"{name}: {words.printable(path)}"), no_wrap=True, crop=False, soft_wrap=True)
+    if followed:
+        title(f"The best of them, run in full{'' if len(view.rows) == 1 else ' and set beside each other'}", console)
+
+
+def print_best(view: SweepView, console: Console) -> None:
+    title(f"The best of {view.done:,} points by {figure_name(view.by)}", console)
+    if not view.rows:
+        line("No point gave figures.", console)
+        return
+    name = Column("point", [f"{row['point']}" for row in view.rows], ["bold"] * len(view.rows))
+    settings = [Column(axis.removeprefix("set_"), [shown(axis, row[axis]) for row in view.rows]) for axis in view.axes]
+    names = dict.fromkeys((view.by, *SHOWN))
+    figures = [Column(HEADERS.get(one, figure_name(one)), [shown(one, row[one]) for row in view.rows]) for one in names]
+    orders = [order_words(row) or words.NOTHING for row in view.rows]
+    if view.ambiguous and set(orders) != {words.NOTHING}:
+        figures.append(Column("worst to best", orders))
+    for i, table in enumerate(packed(name, [[*settings, *figures]], console)):
+        if i:
+            console.print()
+        console.print(table)
+    if view.ambiguous:
+        told = f"In {view.ambiguous:,} points the order of two events inside a bar was open: worst to best is the total return."
+        line(Text(told, style="dim"), console)
+
+
+def print_failed(view: SweepView, console: Console) -> None:
+    if not view.failures:
+        return
+    title(f"{view.failed:,} of {view.done:,} points failed", console)
+    for sentence, count in list(view.failures.items())[:SHOWN_REASONS]:
+        bullet(Text(f"{count:,} failed: {words.printable(sentence)}", "yellow"), console)
+    left = len(view.failures) - SHOWN_REASONS
+    if left > 0:
+        bullet(f"{left:,} more reasons", console)
+
+
+def order_words(row: Mapping[str, Any]) -> str:
+    """Return a point's total return with the worst and the best order of events inside bars; empty where they are the same."""
+    worst, best = row["total_return_worst"], row["total_return_best"]
+    return "" if worst == best or worst is None else f"{words.percent(worst)} to {words.percent(best)}"
 
 
 def shown(name: str, value: Any) -> str:
+    """Return the value of an axis as it is set, or a figure as it is usually written.
+
+    >>> shown("lookback", 24), shown("buffer", 0.0015), shown("levels", [75000.0, 70000.0]), shown("total_return", 0.123)
+    ('24', '0.0015', '75000,70000', '12.3%')
+    """
     if value is None or value != value:
-        return "-"
-    if isinstance(value, (list, tuple)):
-        return ";".join(shown("", one) for one in value)
-    if name in FRACTIONS:
-        return f"{value:.1%}"
-    return f"{value:,.3g}" if isinstance(value, float) and name in SHOWN else printable(str(value))
+        return words.NOTHING
+    root = name.removesuffix("_worst").removesuffix("_best")
+    return figure_words(name, float(value)) if root in FIGURES else words.value_words(value)

@@ -44,7 +44,7 @@ class Space:
     def __len__(self) -> int:
         return self.count
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of points, however large."""
         return len(self.markets) * sum(self.sizes)
@@ -88,7 +88,7 @@ class Space:
         """Return the positions of a point's market and strategy, and its number among theirs."""
         if not 0 <= index < self.count:
             raise IndexError(f"the sweep has {self.count} points, counted from 0; there is no point {index}")
-        market, rest = divmod(index, sum(self.sizes))
+        market, rest = divmod(index, self.count // len(self.markets))
         strategy = 0
         while rest >= self.sizes[strategy]:
             rest -= self.sizes[strategy]

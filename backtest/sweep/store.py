@@ -17,8 +17,9 @@ from backtest.catalogue.folders import complete_folder, reason
 from backtest.catalogue.runs import folder_name, results_folder
 from backtest.catalogue.toml import config_from_toml, config_to_toml, key, literal
 from backtest.errors import ConfigError, LevelbreakError, ResultsError, did_you_mean
-from backtest.model.arrays import BoolArray, Int64
+from backtest.model.arrays import BoolArray
 from backtest.sweep.axes import Axis
+from backtest.sweep.columns import integers, lengths, numbers
 from backtest.sweep.point import FIGURES
 from backtest.sweep.space import Space
 
@@ -71,8 +72,8 @@ class Sweep:
         """Return the points with the best values of a figure, best first; what failed or is undefined is not among them."""
         known_figure(metric, FIGURES)
         table = self.table(["point", metric, "error"])
-        value = np.array([np.nan if v is None else v for v in table[metric].to_pylist()], np.float64)
-        there = np.flatnonzero(np.isfinite(value) & np.array([not e for e in table["error"].to_pylist()], np.bool_))
+        value = numbers(table[metric])
+        there = np.flatnonzero(np.isfinite(value) & (lengths(table["error"]) == 0))
         sign = 1.0 if metric.removesuffix("_worst").removesuffix("_best") in LOWER else -1.0
         order = there[np.argsort(sign * value[there], kind="stable")][:count]
         return [int(point) for point in integers(table["point"])[order]]
@@ -85,7 +86,7 @@ class Sweep:
     @property
     def failed(self) -> int:
         """The points that have a reason instead of figures."""
-        return sum(1 for sentence in self.table(["error"])["error"].to_pylist() if sentence)
+        return int(np.count_nonzero(lengths(self.table(["error"])["error"])))
 
 
 def known_figure(name: str, known: Sequence[str]) -> None:
@@ -164,17 +165,6 @@ class Store:
 
 def parts_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
-
-
-def integers(column: "pa.ChunkedArray[Any]") -> Int64:
-    """Return a column of whole numbers without holes; `to_numpy` would import pandas, which takes longer than all of this."""
-    pieces = [np.frombuffer(whole(c), np.int64, len(c), 8 * c.offset) for c in column.chunks if len(c)]
-    return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
-
-
-def whole(chunk: "pa.Array[Any]") -> Any:
-    """Return the memory that a chunk's values lie in."""
-    return chunk.buffers()[1]
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> "pa.Table":

@@ -23,7 +23,7 @@ from backtest.report.html.tags import Markup, el, escaped, joined
 from backtest.report.html.view import RunView
 from backtest.report.words import interval_words
 
-__all__ = ["Report", "render", "report_of"]
+__all__ = ["Report", "document", "own_script", "page", "render", "report_of"]
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("data.js", "draw.js", "app.js")
@@ -32,6 +32,10 @@ SECTIONS = {
     "assumptions": "Assumptions",
     "passport": "Data",
     "verdict": "Verdict",
+    "best": "Best points",
+    "heat": "Heat maps",
+    "overfitting": "Overfitting",
+    "failures": "Failures",
     "figures": "Figures",
     "ranking": "Ranking",
     "chart": "Chart",
@@ -44,6 +48,7 @@ SECTIONS = {
     "breaks": "Breaks",
     "correlations": "Correlations",
     "configuration": "Make it again",
+    "axes": "What was swept",
 }
 TRADE_STEPS = ("before", "next")  # the script shows them where there are trades
 STROKES = {
@@ -86,9 +91,14 @@ def render(report: Report) -> str:
     body, data, title = (
         comparison_page(report.runs, report.compared) if report.compared is not None else run_page(report)
     )
-    style, library, script = asset("style.css"), asset(CHARTS), own_script()
+    return document(title, body, data, [asset(CHARTS), own_script()])
+
+
+def document(title: str, body: Markup, data: Mapping[str, Any], scripts: Sequence[str]) -> str:
+    """Return a page of its body, what its scripts draw from, and those, under a policy that lets in nothing else."""
+    style = asset("style.css")
     policy = (
-        f"default-src 'none'; script-src {source_hash(library)} {source_hash(script)}; style-src {source_hash(style)}; "
+        f"default-src 'none'; script-src {' '.join(map(source_hash, scripts))}; style-src {source_hash(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     places = {
@@ -97,8 +107,7 @@ def render(report: Report) -> str:
         "style": style,
         "body": str(body),
         "data": json_text(data),
-        "library": library,
-        "script": script,
+        "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
         "version": str(escaped(own_version())),
     }
     return filled(asset("template.html"), places)
@@ -113,8 +122,8 @@ def filled(template: str, places: Mapping[str, str]) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: places[found[1]], template)
 
 
-def own_script() -> str:
-    return "\n".join(["(() => {", '"use strict";', *map(asset, SCRIPTS), "})();"])
+def own_script(names: Sequence[str] = SCRIPTS) -> str:
+    return "\n".join(["(() => {", '"use strict";', *map(asset, names), "})();"])
 
 
 def own_version() -> str:
