@@ -13,7 +13,7 @@ from sweep_made import make_files
 from backtest.analysis.summary import METRICS
 from backtest.report.heat import print_heat, sentences
 from backtest.report.html.sweep import render_sweep
-from backtest.sweep.heat import heat
+from backtest.sweep.heat_map import heat
 from backtest.sweep.point import COUNTS
 
 GRID = ("--grid", "entry=1,4,6", "--grid", "hold=4,6")

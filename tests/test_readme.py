@@ -193,7 +193,8 @@ def test_the_lines_of_the_series_load(workshop, tmp_path):
     assert load_market(str(tmp_path / "lines.toml"))["BTCUSDT"].close.tolist() == [107_020.4]
 
 
-SAMPLES = (("run", "support_break", "buy_and_hold"), ("levels",))
+GRID = ("--grid", "lookback=24:240:24", "--grid", "buffer=0,0.001,0.002,0.005,0.01")
+SAMPLES = (("run", "support_break", "buy_and_hold"), ("sweep", "donchian_break", *GRID), ("levels",))
 
 
 @pytest.mark.parametrize(("block", "command"), list(zip(of("text"), SAMPLES, strict=True)))

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from backtest.errors import ConfigError
 from backtest.report import heat as heat_report
 from backtest.report import sweep as sweep_report
-from backtest.sweep import heat as heat_module
+from backtest.sweep import heat_map as heat_module
 from backtest.sweep import scale as scale_module
 from backtest.sweep.axes import Axis
-from backtest.sweep.heat import check_sides, heat, movers
+from backtest.sweep.heat_map import check_sides, heat, movers
 from backtest.sweep.scale import Points, labels_of, spanned
 
 NAN = math.nan

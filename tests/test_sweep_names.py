@@ -10,13 +10,13 @@ import backtest.sweep as package
 LATE = """
 import sys
 import backtest.sweep
-late = ("forward", "keep", "objectives", "optimisation", "overfit", "study", "verdict")
+late = ("forward", "heat_map", "keep", "objectives", "optimisation", "overfit", "study", "verdict")
 assert not [name for name in late if f"backtest.sweep.{name}" in sys.modules]
 assert not {"optuna", "joblib", "distributed", "pandas"} & set(sys.modules)
 for name in late:
     __import__(f"backtest.sweep.{name}")
-from backtest.sweep import judge_sweep, optimise, walk_forward
-assert all(callable(one) for one in (judge_sweep, optimise, walk_forward))
+from backtest.sweep import heat, judge_sweep, optimise, walk_forward
+assert all(callable(one) for one in (heat, judge_sweep, optimise, walk_forward))
 """
 
 

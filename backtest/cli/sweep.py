@@ -170,7 +170,7 @@ def asked_of(by: str, top: int | None, compare: bool, picture: "Pictured", time_
 
 
 def check_picture(space: "Space", picture: "Pictured") -> None:
-    from backtest.sweep.heat import check_sides
+    from backtest.sweep.heat_map import check_sides
 
     check_sides(space, picture.sides, dict(picture.at))
 

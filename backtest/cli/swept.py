@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backtest.report.sweep import SweepView, Swept
     from backtest.sweep import Space, Sweep
     from backtest.sweep.axes import Axis
-    from backtest.sweep.heat import HeatMap
+    from backtest.sweep.heat_map import HeatMap
     from backtest.sweep.scale import Points
 
 __all__ = ["Asked", "Ending", "Pictured", "compare_best", "end_sweep", "print_ending"]
@@ -146,7 +146,7 @@ def looked_at(space: "Space", points: "Points", by: str) -> dict[str, int | None
     """Return the best point of each market, None where it has none."""
     import numpy as np
 
-    from backtest.sweep.heat import lower_is_better
+    from backtest.sweep.heat_map import lower_is_better
 
     value = points.figure(by) * (-1.0 if lower_is_better(by) else 1.0)
     each = sum(space.sizes)
@@ -160,7 +160,7 @@ def looked_at(space: "Space", points: "Points", by: str) -> dict[str, int | None
 def pictured(points: "Points", asked: Asked) -> "HeatMap | None":
     """Return the map to print: the one that is asked for, else that of the axes that move the figure most, where there are two."""
     from backtest.report.heat import most_columns
-    from backtest.sweep.heat import heat, movers
+    from backtest.sweep.heat_map import heat, movers
 
     wanted, figure = asked.map, asked.map.figure or asked.by
     if not points.failed.size or points.failed.all() or (not wanted.sides and len(points.sides) < 2):

@@ -286,7 +286,9 @@ def times(column: Any, name: str, tz: str | None, problems: list[str]) -> tuple[
     try:
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
             wanted = pa.timestamp("ns", "UTC" if aware else None)
-            time = integers(column if column.type == wanted else column.cast(wanted))  # a cast imports `pyarrow.compute`
+            if column.type != wanted:  # a cast to the same type would import `pyarrow.compute` for nothing
+                column = column.cast(wanted)
+            time = integers(column)
         elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             whole = pa.types.is_integer(column.type)
             time, aware = epoch_ns(integers(column) if whole else floats(column)), True

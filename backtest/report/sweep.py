@@ -56,7 +56,7 @@ class SweepView:
     ambiguous: points in which the order inside a bar was open; failures: reason -> points, the most frequent first; swept,
     held: the axes, and the settings that were not swept; worth: what choosing the best is worth, in sentences; summaries: of
     the best point of each market, run in full; passports: market -> how its data stand; maps: of the page, pair of axes by
-    pair of axes a map for each figure (`backtest.sweep.heat`), no_map: why there is none, map_note: what is not among them.
+    pair of axes a map for each figure (`backtest.sweep.heat_map`), no_map: why there is none, map_note: what is not among them.
     """
 
     folder: Path

@@ -12,6 +12,7 @@ from backtest.sweep.work import Chunk, ChunkDone, Executor, Task, Worker
 
 if TYPE_CHECKING:
     from backtest.sweep.forward import Forward, Walk, walk_forward
+    from backtest.sweep.heat_map import HeatMap, heat
     from backtest.sweep.keep import keep_forward
     from backtest.sweep.objectives import Constraint, read_constraint
     from backtest.sweep.optimisation import Optimisation, optimise
@@ -28,6 +29,7 @@ __all__ = [
     "Constraint",
     "Executor",
     "Forward",
+    "HeatMap",
     "Optimisation",
     "Overfitting",
     "Progress",
@@ -39,6 +41,7 @@ __all__ = [
     "Task",
     "Walk",
     "Worker",
+    "heat",
     "judge_sweep",
     "keep_forward",
     "load_sweep",
@@ -57,10 +60,12 @@ __all__ = [
 HOMES = {
     "Constraint": "objectives",
     "Forward": "forward",
+    "HeatMap": "heat_map",
     "Optimisation": "optimisation",
     "Overfitting": "overfit",
     "Search": "study",
     "Walk": "forward",
+    "heat": "heat_map",
     "judge_sweep": "verdict",
     "keep_forward": "keep",
     "optimise": "optimisation",

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from backtest.sweep.heat import HeatMap, heat, movers
+from backtest.sweep.heat_map import HeatMap, heat, movers
 from backtest.sweep.scale import Points
 
 __all__ = ["Atlas", "atlas"]
