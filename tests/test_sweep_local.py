@@ -96,9 +96,8 @@ def _initializer():
     return set_out
 
 
-def test_a_point_that_can_t_be_interrupted_is_ended_with_its_process(here, monkeypatch):
+def test_a_point_that_can_t_be_interrupted_is_ended_with_its_process(here):
     """It holds the interpreter inside one call; the watch ends the process, and the second time it is a row."""
-    monkeypatch.setattr("backtest.sweep.local.GRACE", 0.5)
     code = (here / "shorter.py").read_text()
     stuck = 'if self.mode == "stuck" and self.entry == 3:\n            sum(itertools.repeat(1, 10**12))\n        '
     code = code.replace('if self.mode == "slow"', stuck + 'if self.mode == "slow"').replace(
@@ -159,10 +158,11 @@ def test_an_executor_that_is_closed_early_ends_its_workers(here, tmp_path):
     space = make_space("./shorter.py", ["entry=0:9", "mode=slow"], markets=["./market.toml"])
     task = make_task(space)
     pack_market(load_market("./market.toml"), tmp_path / "market-0")
+    before = threading.active_count()
     rows = local(task, (tmp_path / "market-0",), 2)(Chunk([i]) for i in range(10))
     assert next(rows).rows.num_rows == 1
     rows.close()
     assert not multiprocessing.active_children()
     deadline = time.monotonic() + 10
-    while threading.active_count() > 1 and time.monotonic() < deadline:
+    while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,7 +1,5 @@
 """Workers on this machine: processes of loky that map the market into their memory and come back when one of them dies."""
 
-import faulthandler
-import mmap
 import os
 import signal
 import threading
@@ -11,25 +9,32 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backtest.sweep.pack import open_market
-from backtest.sweep.point import FAILED
-from backtest.sweep.work import Chunk, ChunkDone, Executor, Task, Worker
+from backtest.sweep.watch import NOBODY, Noting, given_up, noted, watched
+from backtest.sweep.work import Chunk, ChunkDone, Executor, Task, Worker, enter
+
+if TYPE_CHECKING:
+    from backtest.sweep.store import Store
 
 __all__ = ["in_process", "local"]
 
-GRACE = 5.0  # seconds after its time is over in which a point may still end by itself, before its process is ended
-NOBODY = -1
 IDLE = 60  # seconds for which workers wait for another sweep of this process
 
 
-def in_process(worker: Worker) -> Executor:
-    """Return an executor that works in this process; on Ctrl-C it gives what is finished first."""
+def in_process(worker: Worker, store: "Store | None" = None) -> Executor:
+    """Return an executor that works in this process; on Ctrl-C it gives what is finished first.
+
+    store: of the sweep; with it a point that hangs where no alarm reaches it ends the process, and the next start makes
+    it a row.
+    """
 
     def execute(chunks: Iterable[Chunk]) -> Iterator[ChunkDone]:
-        for chunk in chunks:
-            yield from worker.until_stopped(chunk.indexes)
+        with watched(worker.task, store) as (late, note):
+            yield from late
+            for chunk in chunks:
+                yield from worker.until_stopped(chunk.indexes, note)
 
     return execute
 
@@ -152,30 +157,9 @@ class Crew:
             found = future.result()
         except BrokenProcessPool:
             self.end()
-            found = self.given_up(index, time.monotonic() - flight.since)
+            found = given_up(self.task, index, time.monotonic() - flight.since)
         self.flying.clear()
         yield found
-
-    def given_up(self, index: int, seconds: float) -> ChunkDone:
-        from backtest.sweep.rows import table_of
-
-        limit = self.task.time_limit
-        error = "Its worker died of it twice: it crashed, or needed more memory than there is."
-        if limit is not None and seconds > limit:
-            error = (
-                f"It took longer than {limit:g} s, in code that can't be interrupted; give it more with --time-limit."
-            )
-        row = {**FAILED, "seconds": seconds, "error": error}
-        return ChunkDone([index], table_of(self.task.space, [index], [row]), seconds)
-
-
-def noted(note: Path) -> int:
-    """Return the point that a worker was at; NOBODY where it had not begun."""
-    try:
-        data = note.read_bytes()
-    except OSError:
-        return NOBODY
-    return int.from_bytes(data[:8], "little", signed=True) if len(data) >= 8 else NOBODY
 
 
 # --- inside a worker ----------------------------------------------------------------------------------------------
@@ -184,10 +168,10 @@ def noted(note: Path) -> int:
 MINE: dict[tuple[str, ...], Worker] = {}
 
 
-def set_out() -> None:
+def set_out(parent: int | None = None) -> None:
     """Leave Ctrl-C to the process that waits for the rows, and end when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=outlive, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=outlive, args=(parent or os.getppid(),), daemon=True).start()
 
 
 def outlive(parent: int) -> None:
@@ -196,50 +180,15 @@ def outlive(parent: int) -> None:
     os._exit(1)
 
 
-def work(task: Task, files: tuple[str, ...], chunk: Chunk, note: str) -> ChunkDone:
-    """Score a chunk in a worker, which keeps its market and what the points share from one chunk to the next."""
+def work(task: Task, files: tuple[str, ...], chunk: Chunk, note: str, name: str | None = None) -> ChunkDone:
+    """Score a chunk in a worker, which keeps its market and what the points share from one chunk to the next.
+
+    name: what the worker calls itself when it refuses.
+    """
     key = (task.id, *files)
     if key not in MINE:
         MINE.clear()
-        if os.getcwd() != task.folder:
-            os.chdir(task.folder)
-        MINE[key] = Worker(task, lambda market: open_market(Path(files[market])))
+        enter(task)
+        MINE[key] = Worker(task, lambda market: open_market(Path(files[market])), name)
     with Noting(note, task.time_limit) as noting:
         return MINE[key].rows(chunk.indexes, noting)
-
-
-class Noting:
-    """Notes each point where the other process can read it, and ends this one when a point is over its time and hangs."""
-
-    def __init__(self, path: str, limit: float | None) -> None:
-        self.limit = limit
-        self.armed = -2.0
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.ftruncate(handle, 8)
-        self.page = mmap.mmap(handle, 8)
-        os.close(handle)
-        self(NOBODY)
-
-    def __call__(self, index: int) -> None:
-        self.page[:8] = index.to_bytes(8, "little", signed=True)
-        now = time.monotonic()
-        if self.limit is not None and now - self.armed > 1.0:
-            self.armed = now
-            faulthandler.dump_traceback_later(self.limit + GRACE, exit=True, file=silence())
-
-    def __enter__(self) -> "Noting":
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        faulthandler.cancel_dump_traceback_later()
-        self.page.close()
-
-
-SILENCE: list[Any] = []
-
-
-def silence() -> Any:
-    """Return a file that swallows what the watch says as it ends the process."""
-    if not SILENCE:
-        SILENCE.append(open(os.devnull, "w"))  # noqa: SIM115 - it stays open as long as the process lives
-    return SILENCE[0]

@@ -7,14 +7,19 @@ from typing import Any
 from backtest.model import Funding, Market
 from backtest.model.market import Feed, Mark
 
-__all__ = ["open_market", "pack_market"]
+__all__ = ["open_market", "pack_market", "pack_plain", "taken_apart"]
 
 
 def pack_market(market: Market, path: Path) -> None:
     """Write a market to a file."""
+    pack_plain(taken_apart(market), path)
+
+
+def pack_plain(plain: dict[str, Any], path: Path) -> None:
+    """Write a market that was taken apart to a file."""
     import joblib
 
-    joblib.dump(taken_apart(market), path)
+    joblib.dump(plain, path)
 
 
 def open_market(path: Path) -> Market:

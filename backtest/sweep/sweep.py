@@ -18,13 +18,15 @@ from backtest.model import Market, RunConfig
 from backtest.model.arrays import DAY
 from backtest.plugins import load_maker
 from backtest.runner import market_of
+from backtest.sweep.cluster import check_address, cluster
+from backtest.sweep.columns import lengths
 from backtest.sweep.identity import market_facts
 from backtest.sweep.local import in_process, local
 from backtest.sweep.pack import open_market, pack_market
 from backtest.sweep.space import MOST_POINTS, Space
 from backtest.sweep.store import Store, Sweep, open_store
 from backtest.sweep.trials import Tally
-from backtest.sweep.work import Chunk, Executor, Task, Worker
+from backtest.sweep.work import Chunk, Executor, Task, Worker, venue_hash
 from backtest.venues import load_venue
 
 if TYPE_CHECKING:
@@ -61,12 +63,14 @@ def sweep(
     time_limit: float | None = TIME_LIMIT,
     progress: Report | None = None,
     executor: Executor | None = None,
+    dask: str | None = None,
     yes: bool = False,
 ) -> Sweep:
     """Score every point of a space and return the opened folder of rows.
 
     results: the folder of runs; jobs: processes; time_limit: seconds for one point, None for none; progress: called as rows
-    come in; executor: what takes the chunks instead of this machine's processes; yes: also run more than 10 million points.
+    come in; executor: what takes the chunks instead of this machine's processes; dask: address of the scheduler of a Dask
+    cluster whose workers take them; yes: also run more than 10 million points.
 
     The folder is named by what was asked: the same call goes on where an earlier one was stopped. A point that fails is a row
     with its reason. Memory does not grow with the points but by a byte for each. Errors: those of the configuration,
@@ -75,17 +79,27 @@ def sweep(
     check_size(space, yes)
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ConfigError(f"`jobs` must be a number of processes from 1, got {jobs!r}.")
+    if dask is not None:
+        check_dask(dask, jobs)
     if time_limit is not None and not time_limit > 0:
         raise ConfigError(f"The time limit of a point must be above 0 s, got {time_limit:g}; leave it out for none.")
-    stock = Stock(space, keep=jobs == 1 and executor is None and len(space.markets) == 1)
+    stock = Stock(space, keep=jobs == 1 and executor is None and dask is None and len(space.markets) == 1)
     task = make_task(space, time_limit, stock)
     with open_store(results, space, task.id) as store, ExitStack() as stack:
         tally = Tally(results, space, stock.trials, store)
         stack.callback(tally.close)
         if not store.marks.all():
-            run = executor or stack.enter_context(local_executor(task, stock, store, jobs))
-            go(store, run, tally, Pace(store.space.count - int(store.marks.sum()), jobs), progress)
+            there = local_executor(task, stock, store, jobs) if dask is None else cluster(dask, task, stock.market)
+            run = executor or stack.enter_context(there)
+            pace = Pace(store.space.count - int(store.marks.sum()), getattr(run, "threads", jobs))
+            go(store, run, tally, pace, progress)
         return store.sweep
+
+
+def check_dask(address: str, jobs: int) -> None:
+    if jobs != 1:
+        raise ConfigError(f"The workers of the cluster {address} do the work; leave --jobs {jobs} out.")
+    check_address(address)
 
 
 def check_size(space: Space, yes: bool) -> None:
@@ -104,7 +118,7 @@ def make_task(space: Space, time_limit: float | None = TIME_LIMIT, stock: "Stock
     here = version("levelbreak")
     asked = repr((space, sources, stock.hashes, repr(venue), here))
     identity = hashlib.sha256(asked.encode()).hexdigest()[:10]
-    return Task(identity, space, sources, stock.hashes, here, time_limit, os.getcwd())
+    return Task(identity, space, sources, stock.hashes, here, time_limit, os.getcwd(), venue_hash(space.base.venue))
 
 
 class Stock:
@@ -118,7 +132,7 @@ class Stock:
         for name in space.markets:
             market = self.load(name)
             self.hashes += (hashlib.sha256(repr(market_facts(market)).encode()).hexdigest(),)
-            self.trials += ((self.data_hash(market, name), *lengths(market)),)
+            self.trials += ((self.data_hash(market, name), *spans(market)),)
             self.kept = market if keep or len(space.markets) == 1 else None
 
     def data_hash(self, market: Market, name: str) -> str:
@@ -131,6 +145,10 @@ class Stock:
         base = self.space.base
         return market_of(RunConfig("", name, seed=base.seed, assume_funding=base.assume_funding))
 
+    def market(self, position: int) -> Market:
+        """Return a market by its position; the only one is kept."""
+        return self.kept or self.load(self.space.markets[position])
+
     def packed(self, folder: Path) -> tuple[Path, ...]:
         """Write every market to a file; the one in memory goes."""
         files = []
@@ -141,7 +159,7 @@ class Stock:
         return tuple(files)
 
 
-def lengths(market: Market) -> tuple[int, int]:
+def spans(market: Market) -> tuple[int, int]:
     """Return the UTC days and the bars on which a market is scored."""
     start = market.start_bar
     if start >= len(market):
@@ -158,7 +176,7 @@ def local_executor(task: Task, stock: Stock, store: Store, jobs: int) -> Iterato
 
     market = stock.kept
     if jobs == 1 and market is not None:
-        yield in_process(Worker(task, [market].__getitem__))
+        yield in_process(Worker(task, [market].__getitem__), store)
         return
     folder = store.folder / f".writing-{uuid4().hex}"
     folder.mkdir()
@@ -168,7 +186,7 @@ def local_executor(task: Task, stock: Stock, store: Store, jobs: int) -> Iterato
         yield (
             local(task, files, jobs)
             if jobs > 1
-            else in_process(Worker(task, lambda position: open_market(files[position])))
+            else in_process(Worker(task, lambda position: open_market(files[position])), store)
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -231,4 +249,4 @@ def go(store: Store, run: Executor, tally: Tally, pace: Pace, progress: Report |
 
 
 def failures(rows: "pa.Table") -> int:
-    return sum(1 for sentence in rows["error"].to_pylist() if sentence)
+    return int(np.count_nonzero(lengths(rows["error"])))
