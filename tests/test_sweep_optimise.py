@@ -16,10 +16,10 @@ from backtest.model import RunConfig
 from backtest.runner import run_on
 from backtest.sweep import make_space, optimise
 from backtest.sweep.folds import window
+from backtest.sweep.identity import data_hash
 from backtest.sweep.objectives import read_constraint
 from backtest.sweep.point import score_point
 from backtest.sweep.study import configured
-from backtest.sweep.tried import data_hash
 
 
 def space_of(tmp_path, *grid, base=None, text=STRATEGY):

@@ -17,6 +17,7 @@ from backtest.plugins import describe_strategy
 from backtest.runner import run_on
 from backtest.sweep import make_space
 from backtest.sweep.cross import cross_validate, days_of_bars
+from backtest.sweep.identity import data_hash
 from backtest.sweep.overfit import (
     PointReturns,
     chosen_points,
@@ -25,7 +26,7 @@ from backtest.sweep.overfit import (
     point_returns,
     sharpes_of,
 )
-from backtest.sweep.tried import TrialBook, data_hash
+from backtest.sweep.tried import TrialBook
 from backtest.sweep.verdict import judge_sweep
 
 

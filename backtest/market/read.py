@@ -262,7 +262,10 @@ def integers(column: Any) -> Int64:
     """Return a column of whole numbers or times without empty cells as int64."""
     import pyarrow as pa
 
-    values: Int64 = buffer(column.cast(pa.int64()).combine_chunks(), np.int64)
+    alike = pa.types.is_int64(column.type) or pa.types.is_timestamp(
+        column.type
+    )  # 8 bytes each, which a cast would leave
+    values: Int64 = buffer((column if alike else column.cast(pa.int64())).combine_chunks(), np.int64)
     return values
 
 

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from backtest.catalogue.runs import ground_text, id_of
+from backtest.catalogue.trials import hash_of
 from backtest.market.tiers import tier_lines
 from backtest.model import Market, RunConfig, Venue
 from backtest.model.passport import Series
+from backtest.runner import venue_of
 
-__all__ = ["RunIdentity", "market_facts", "series_of"]
+__all__ = ["RunIdentity", "data_hash", "market_facts", "series_of"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ def series_of(market: Market, venue: Venue) -> tuple[Series, ...]:
     """Return the lines of the passport that runs on a market at a venue have: its series, and the venue's margin tiers."""
     end = int(market.time[-1]) + market.interval
     return *market.passport.series, *tier_lines(venue, market.symbols, int(market.time[market.start_bar]), end)
+
+
+def data_hash(market: Market, config: RunConfig) -> str:
+    """Return the hash of the data under which the runs of a configuration on a market are counted as trials."""
+    return hash_of((s.name, s.origin, s.sha256) for s in series_of(market, venue_of(config, market)))
 
 
 def market_facts(market: Market) -> list[tuple[Any, ...]]:

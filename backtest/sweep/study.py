@@ -14,9 +14,10 @@ from backtest.analysis.summary import METRICS
 from backtest.errors import ConfigError, ResultsError
 from backtest.model import Market, RunConfig
 from backtest.model.config import Value
+from backtest.sweep.identity import data_hash
 from backtest.sweep.objectives import Constraint, better_side, objective_named
 from backtest.sweep.overfit import MOST
-from backtest.sweep.tried import TrialBook, data_hash
+from backtest.sweep.tried import TrialBook
 
 if TYPE_CHECKING:
     import optuna

@@ -20,7 +20,7 @@ from backtest.plugins import load_maker
 from backtest.runner import market_of
 from backtest.sweep.cluster import check_address, cluster
 from backtest.sweep.columns import lengths
-from backtest.sweep.identity import market_facts
+from backtest.sweep.identity import data_hash, market_facts
 from backtest.sweep.local import in_process, local
 from backtest.sweep.pack import open_market, pack_market
 from backtest.sweep.space import MOST_POINTS, Space
@@ -36,7 +36,7 @@ __all__ = ["TIME_LIMIT", "Pace", "Progress", "make_task", "sweep"]
 
 TIME_LIMIT = 60.0  # seconds for one point
 CHUNK = 0.5  # seconds of work that go to a worker at once
-SHORTEST = 0.05  # and at least, towards the end: a chunk costs the process that writes it some milliseconds
+SHORTEST = 0.1  # and at least, towards the end: a chunk costs the process that writes it some milliseconds
 LARGEST = 1024  # points in one chunk
 
 
@@ -137,8 +137,6 @@ class Stock:
 
     def data_hash(self, market: Market, name: str) -> str:
         """Return the hash under which runs of the base configuration on a market count as trials."""
-        from backtest.sweep.tried import data_hash  # imported late: it imports numba
-
         return data_hash(market, replace(self.space.base, market=name)) if len(market) > market.start_bar else ""
 
     def load(self, name: str) -> Market:

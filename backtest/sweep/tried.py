@@ -10,20 +10,15 @@ from typing import Any
 from backtest.analysis.significance import Trials, moments
 from backtest.catalogue import load_trials, record_trials
 from backtest.catalogue.runs import ID_LENGTH
-from backtest.catalogue.trials import YEARLY, Trial, hash_of, strategy_name
+from backtest.catalogue.trials import YEARLY, Trial, strategy_name
 from backtest.model import Market, RunConfig
 from backtest.model.arrays import Float
-from backtest.runner import engine_of, parameters_of, venue_of
-from backtest.sweep.identity import series_of
+from backtest.runner import engine_of, parameters_of
+from backtest.sweep.identity import data_hash
 from backtest.sweep.overfit import PointReturns
 from backtest.sweep.point import Scorer
 
-__all__ = ["TrialBook", "data_hash"]
-
-
-def data_hash(market: Market, config: RunConfig) -> str:
-    """Return the hash of the data under which the runs of a configuration on a market are counted as trials."""
-    return hash_of((s.name, s.origin, s.sha256) for s in series_of(market, venue_of(config, market)))
+__all__ = ["TrialBook"]
 
 
 class TrialBook:
