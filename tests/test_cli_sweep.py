@@ -97,6 +97,8 @@ def test_points_that_fail_are_counted_with_their_reason(here):
     assert "2 failed: shorter refused its parameters: ValueError: hold of 13 brings bad luck" in " ".join(
         done.stdout.split()
     )
+    judged = "2 of 4 points were run in full for their daily returns; the others failed in the sweep."
+    assert judged in " ".join(swept("--grid", "entry=1,4", "--grid", "hold=2,13", "--by", "fees").stdout.split())
     done = swept("--grid", "hold=13")
     assert done.exit_code == 2
     assert "No point gave figures." in done.stdout

@@ -160,6 +160,18 @@ def test_a_sweep_is_judged_among_all_of_its_points(tmp_path):
     assert "3 of 12 points, drawn with seed 0, were run in full" in few.said
 
 
+def test_what_failed_in_the_sweep_is_not_run_again(tmp_path):
+    market, path = made_market(1_440), write_strategy(tmp_path)
+    space = make_space(path, ["hold=2:12:2", "side=long,short"], markets=("walks",))
+    done = []
+    found = judge_sweep(space, 5, market, tmp_path / "results", failed={0, 7, 8}, progress=done.append)
+    assert done == list(range(1, 10))
+    assert (found.overfit.configurations, found.luck.trials) == (9, 9)
+    assert found.said == "9 of 12 points were run in full for their daily returns; the others failed in the sweep."
+    few = judge_sweep(space, 5, market, tmp_path / "results", failed={0, 1, 2, 3, 4, 6, 7, 8, 9, 10}, most=3)
+    assert "of those drawn failed in the sweep and were left out." in few.said
+
+
 # --- cross-validation ------------------------------------------------------------------------------------------------
 
 

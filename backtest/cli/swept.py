@@ -261,11 +261,19 @@ def judged(found: "Sweep", best: int, market: "Market | None", asked: Asked, res
     count = min(MOST, space.sizes[space.locate(best)[1]])
     with stages() as advance:
         told = judge_sweep(
-            space, best, market, results, time_limit=asked.time_limit,
+            space, best, market, results, failed=failed_points(found), time_limit=asked.time_limit,
             progress=lambda done: advance("running points in full, to judge the choice", done, count),
         ).to_dict()  # fmt: skip
     write_json(kept, {"of": key, "figures": told})
     return told
+
+
+def failed_points(found: "Sweep") -> frozenset[int]:
+    """Return the points that have a reason instead of figures."""
+    from backtest.sweep.columns import integers, lengths
+
+    table = found.table(["point", "error"])
+    return frozenset(integers(table["point"])[lengths(table["error"]) > 0].tolist())
 
 
 def read_json(path: Path) -> dict[str, Any]:
