@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from law import NAN, F, at, flat, instrument, long, market, short, venue
 
+from backtest.engines import get_engine
 from backtest.engines.fast import execute
 from backtest.errors import FundingHoleError, MarketError, PlanError
 from backtest.model import Funding, Instrument, Market, Passport, Plan, Result, Series, TierTable
@@ -280,9 +281,10 @@ def test_a_warm_up_value_of_zero_never_triggers_a_longs_stop() -> None:
 # ---------------------------------------- what a result says about itself
 
 
-def test_fine_needs_finer_bars() -> None:
+@pytest.mark.parametrize("engine", ["fast", "backtrader"])
+def test_fine_needs_finer_bars(engine: str) -> None:
     with pytest.raises(MarketError, match="`intrabar` 'fine' needs finer bars, and the market market has none"):
-        execute(market([F, F]), long("A", at=[0]), venue(intrabar="fine"))
+        get_engine(engine)(market([F, F]), long("A", at=[0]), venue(intrabar="fine"))
 
 
 # held in bars 1, 2 and 3, of which bar 3 is the exit's; no mark in any of them

@@ -18,6 +18,7 @@ from backtest.engines.book import (
     new_book,
     new_journal,
 )
+from backtest.engines.stated import finer_bars
 from backtest.errors import MarketError
 from backtest.model import Market, Plan, TierTable, Venue
 from backtest.model.arrays import Float, Int64, frozen_array, utc_text
@@ -48,11 +49,7 @@ def stamps_of(market: Market) -> Stamps:
 
 def fine_of(market: Market) -> tuple[Panel, Int64]:
     """Return the finer bars and, for bar i, their range bounds[i]:bounds[i + 1]; every fine bar lies inside one bar."""
-    fine = market.fine
-    if fine is None:
-        raise MarketError(
-            f"`intrabar` 'fine' needs finer bars, and the market {market.name} has none; use 'worst' or 'best'."
-        )
+    fine = finer_bars(market)
     if fine.symbols != market.symbols:
         raise MarketError("The finer bars must have the market's symbols, in the same order.")
     starts = np.searchsorted(fine.time, market.time)

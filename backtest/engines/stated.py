@@ -1,10 +1,20 @@
-"""What every result must say of itself: the assumptions that were in force, by short name."""
+"""What every result must say of itself: the assumptions that were in force, by short name; and what no engine can assume."""
 
 from collections.abc import Mapping
 
+from backtest.errors import MarketError
 from backtest.model import Market, Venue
 
-__all__ = ["stated_assumptions"]
+__all__ = ["finer_bars", "stated_assumptions"]
+
+
+def finer_bars(market: Market) -> Market:
+    """Return the finer bars of a market; where it has none they can't be walked, and a MarketError says so."""
+    if market.fine is None:
+        raise MarketError(
+            f"`intrabar` 'fine' needs finer bars, and the market {market.name} has none; use 'worst' or 'best'."
+        )
+    return market.fine
 
 
 def stated_assumptions(market: Market, venue: Venue, counts: Mapping[str, int]) -> dict[str, int]:

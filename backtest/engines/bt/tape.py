@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backtest.engines.stated import finer_bars
 from backtest.model import Market
 from backtest.model.arrays import Float
 
@@ -103,10 +104,11 @@ class Tape:
         self.fine: Columns | None = None
         self.first_fine: list[int] = []
         self.last_fine: list[int] = []
-        if fine and market.fine is not None:
-            self.fine = Columns(market.fine, market.symbols)
-            self.first_fine = np.searchsorted(market.fine.time, market.time).tolist()
-            self.last_fine = np.searchsorted(market.fine.time, market.known_at).tolist()
+        if fine:
+            finer = finer_bars(market)
+            self.fine = Columns(finer, market.symbols)
+            self.first_fine = np.searchsorted(finer.time, market.time).tolist()
+            self.last_fine = np.searchsorted(finer.time, market.known_at).tolist()
         funding = market.funding
         self.stamps = Stamps(
             [*funding.time.tolist(), NEVER],
