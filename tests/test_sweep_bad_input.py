@@ -173,3 +173,19 @@ def test_a_worker_refuses_what_differs_by_name(here):
     (here / "shorter.py").unlink()
     with pytest.raises(StrategyError, match=r"can't load ./shorter.py: There is no strategy file ./shorter.py"):
         Worker(task, lambda position: None)
+
+
+@pytest.mark.parametrize("end", ["1e5000", "1e999999999", "1e-999999999"])
+def test_a_number_beyond_numbers_is_said(end):
+    with pytest.raises(ConfigError, match="reaches beyond what a number can hold"):
+        make_space("donchian_break", [f"lookback=1:{end}:1"])
+
+
+def test_a_range_of_countless_values_says_about_how_many():
+    with pytest.raises(ConfigError, match=r"has about 1e\+30 values; at most 1,000,000 make sense"):
+        make_space("donchian_break", ["lookback=1:1e30:1"])
+
+
+def test_an_unknown_engine_is_said_before_anything_runs():
+    with pytest.raises(ConfigError, match="No engine named 'nope'"):
+        make_space("donchian_break", ["lookback=24"], base=RunConfig("", engine="nope"))

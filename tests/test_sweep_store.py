@@ -9,13 +9,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 from sweep_made import as_bytes, make_files
 
 from backtest.catalogue.trials import read_trials
 from backtest.errors import ResultsError
-from backtest.sweep import load_sweep, make_space, sweep
+from backtest.sweep import FIGURES, load_sweep, make_space, sweep
+from backtest.sweep.limit import late_words
+from backtest.sweep.rows import schema_of
 from backtest.sweep.store import open_store, parts_in
 from backtest.sweep.sweep import Progress
 
@@ -232,3 +235,43 @@ def test_progress_says_rate_and_time_left(here):
     assert 80 / took <= reports[-1].rate < 20.0  # each point waits 50 ms
     middle = next(r for r in reports if r.done > 20)
     assert middle.left == pytest.approx((80 - middle.done) / middle.rate)
+
+
+def test_a_point_that_was_over_its_time_is_run_again_with_more(here):
+    """Of two points the second is made one that was over 1 s; with 1 s it stays so, with 2 s it is run, and only it."""
+    space = make_space("./shorter.py", ["entry=1,4"], markets=["./market.toml"])
+    whole = sweep(space)
+    expected = as_bytes(whole.table())
+    (part,) = parts_in(whole.folder)
+    rows = parquet.read_table(part).to_pylist()
+    rows[1] |= dict.fromkeys(FIGURES) | {"error": late_words(1.0), "seconds": 7.0}
+    rows[0]["seconds"] = 3.0
+    parquet.write_table(pa.Table.from_pylist(rows, schema_of(space)), part)
+    assert sweep(space, time_limit=1.0).failed == 1
+    again = sweep(space, time_limit=2.0)
+    assert (again.done, again.failed) == (2, 0)
+    assert as_bytes(again.table()) == expected
+    seconds = again.table(["seconds"])["seconds"].to_pylist()
+    assert seconds[0] == 3.0
+    assert seconds[1] != 7.0
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"error": [""]}, "no column 'point'"),
+        ({"point": [10**6], "error": [""]}, "points that the sweep does not have"),
+    ],
+)
+def test_a_part_that_is_none_of_the_sweep_is_said(here, columns, why):
+    space = make_space("./shorter.py", ["entry=1,4"], markets=["./market.toml"])
+    folder = sweep(space).folder
+    parquet.write_table(pa.table(columns), folder / "part-000000099-abcdef01.parquet")
+    (folder / next(p.name for p in folder.glob("part-000000000*"))).unlink()
+    with pytest.raises(ResultsError, match=f"{why}.*delete it and start the sweep again"):
+        sweep(space)
+
+
+def test_a_limit_beyond_a_year_is_none(here):
+    space = make_space("./shorter.py", ["entry=1"], markets=["./market.toml"])
+    assert sweep(space, time_limit=float("inf")).failed == 0

@@ -251,7 +251,8 @@ def spaced(name: str, piece: str, parts: list[str], whole: bool) -> list[int | f
 
 def counted(name: str, piece: str, count: int) -> int:
     if count > MOST_VALUES:
-        raise ConfigError(f"The range {piece} of `{name}` has {count:,} values; at most {MOST_VALUES:,} make sense.")
+        told = f"{count:,}" if count < 10**15 else f"about {Decimal(count):.0e}"
+        raise ConfigError(f"The range {piece} of `{name}` has {told} values; at most {MOST_VALUES:,} make sense.")
     return count
 
 
@@ -264,6 +265,8 @@ def decimal(name: str, text: str, piece: str) -> Decimal:
         raise ConfigError(
             f"The range {piece!r} of `{name}` can't be read: {text!r} is no number. Write it like {FORMS}."
         )
+    if value and abs(value.adjusted()) > 300:
+        raise ConfigError(f"The range {piece!r} of `{name}` reaches beyond what a number can hold: {text.strip()!r}.")
     return value
 
 

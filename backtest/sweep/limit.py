@@ -1,14 +1,45 @@
 """A time limit for one point: an alarm of the system, which interrupts whatever the strategy does in Python."""
 
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Clock", "LateError", "clock"]
+__all__ = ["Clock", "LateError", "clock", "late_limit", "late_words", "sensible"]
 
 AGAIN = 0.5  # seconds after which it is said again to a strategy that swallowed it
+
+
+LONGEST = 365 * 86_400.0  # seconds; a limit beyond a year is none
+LATE = re.compile(r"It took longer than (\S+) s[;,]")
+
+
+def sensible(seconds: float | None) -> float | None:
+    """Return a limit in seconds, None where it is too long to be one."""
+    return None if seconds is None or seconds > LONGEST else seconds
+
+
+def late_words(seconds: float, stuck: bool = False) -> str:
+    """Return the reason of a point that was over its time; stuck: in code that no alarm reaches.
+
+    >>> late_words(0.5, stuck=True)
+    "It took longer than 0.5 s, in code that can't be interrupted; give it more with --time-limit."
+    """
+    if stuck:
+        return f"It took longer than {seconds:g} s, in code that can't be interrupted; give it more with --time-limit."
+    return f"It took longer than {seconds:g} s; give it more with --time-limit, or leave the point out."
+
+
+def late_limit(reason: str) -> float | None:
+    """Return the limit that a point was over, of the reason that `late_words` made; None for another reason.
+
+    >>> late_limit(late_words(60.0)), late_limit("It failed: OSError: no")
+    (60.0, None)
+    """
+    found = LATE.match(reason)
+    return None if found is None else float(found[1])
 
 
 class LateError(BaseException):

@@ -16,7 +16,7 @@ from backtest.model.memo import Memo
 from backtest.plugins import BacktraderStrategy, StrategyMaker, load_maker, make_plan
 from backtest.runner import engine_of, parameters_of
 from backtest.sweep.identity import RunIdentity
-from backtest.sweep.limit import Clock, LateError
+from backtest.sweep.limit import Clock, LateError, late_words
 from backtest.venues import check_leverage, load_venue, with_account
 
 __all__ = ["FIGURES", "ORDERS", "Row", "Scorer", "score_point"]
@@ -87,9 +87,7 @@ class Scorer:
         except LevelbreakError as mistake:
             error = str(mistake)
         except LateError:
-            error = (
-                f"It took longer than {self.clock.seconds:g} s; give it more with --time-limit, or leave the point out."
-            )
+            error = late_words(self.clock.seconds or 0.0)
         except Exception as mistake:
             error = f"It failed: {type(mistake).__name__}: {mistake}"
         return {**(found or FAILED), "seconds": time.perf_counter() - start, "error": error}

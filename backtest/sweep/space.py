@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from backtest.analysis.summary import METRICS
+from backtest.engines import check_engine
 from backtest.errors import ConfigError
 from backtest.model.config import RunConfig, Value
 from backtest.plugins import load_maker
@@ -170,6 +171,8 @@ def make_space(
     """
     names = (strategies,) if isinstance(strategies, str) else tuple(dict.fromkeys(strategies))
     base = base or RunConfig("")
+    if base.engine is not None:
+        check_engine(base.engine)
     axes = read_axes(list(grid or ()), names)
     makers = [load_maker(name) for name in names]
     takes = tuple(maker.names for maker in makers)

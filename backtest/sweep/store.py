@@ -17,9 +17,10 @@ from backtest.catalogue.folders import complete_folder, reason
 from backtest.catalogue.runs import folder_name, results_folder
 from backtest.catalogue.toml import config_from_toml, config_to_toml, key, literal
 from backtest.errors import ConfigError, LevelbreakError, ResultsError, did_you_mean
-from backtest.model.arrays import BoolArray
+from backtest.model.arrays import BoolArray, Int64
 from backtest.sweep.axes import Axis
 from backtest.sweep.columns import integers, lengths, numbers
+from backtest.sweep.limit import late_limit
 from backtest.sweep.point import FIGURES
 from backtest.sweep.space import Space
 
@@ -114,8 +115,23 @@ class Store:
         """(points,) whether each point is finished."""
         marks = np.zeros(self.space.count, np.bool_)
         for path in parts_in(self.folder):
-            marks[integers(read_part(path, ["point"])["point"])] = True
+            marks[points_in(path, self.space)] = True
         return marks
+
+    def forget_late(self, limit: float | None) -> None:
+        """Take out the rows of points that were over a time limit which was lower than this one, so that they are run again."""
+        import pyarrow as pa
+
+        for path in parts_in(self.folder):
+            reasons = read_part(path, ["error"])["error"]
+            if not lengths(reasons).any():
+                continue
+            limits = [late_limit(reason or "") for reason in reasons.to_pylist()]
+            kept = [i for i, old in enumerate(limits) if old is None or (limit is not None and limit <= old)]
+            if len(kept) < len(limits):
+                if kept:
+                    self.put(read_part(path).take(pa.array(kept, pa.int64())).combine_chunks())
+                path.unlink(missing_ok=True)
 
     def add(self, rows: "pa.Table") -> None:
         """Write rows as a part of their own, which appears when it is whole."""
@@ -172,12 +188,25 @@ def read_part(path: Path, columns: list[str] | None = None) -> "pa.Table":
     from pyarrow import ArrowException, parquet
 
     try:
-        return parquet.ParquetFile(path, page_checksum_verification=True).read(columns, use_threads=False)
+        file = parquet.ParquetFile(path, page_checksum_verification=True)
+        missing = [name for name in columns or () if name not in file.schema_arrow.names]
+        if missing:
+            raise ValueError(f"no column {missing[0]!r}")
+        return file.read(columns, use_threads=False)
     except (OSError, ValueError, ArrowException) as error:
-        why = str(error).splitlines()[0]
-        raise ResultsError(
-            f"{path} can't be read ({why}); delete it and start the sweep again, which makes it anew."
-        ) from error
+        raise damaged(path, str(error).splitlines()[0]) from error
+
+
+def damaged(path: Path, why: str) -> ResultsError:
+    return ResultsError(f"{path} can't be read ({why}); delete it and start the sweep again, which makes it anew.")
+
+
+def points_in(path: Path, space: Space) -> Int64:
+    """Return the points of a part; one that the sweep has not is a ResultsError."""
+    points = integers(read_part(path, ["point"])["point"])
+    if points.size and not 0 <= int(points.min()) <= int(points.max()) < space.count:
+        raise damaged(path, "it holds points that the sweep does not have")
+    return points
 
 
 # --- the folder --------------------------------------------------------------------------------------------------
