@@ -104,6 +104,21 @@ def test_points_that_fail_are_counted_with_their_reason(here):
     assert "No point gave figures." in done.stdout
 
 
+def test_where_nothing_can_be_compared_the_rest_is_told(here):
+    arguments = ("--grid", "hold=13", "--grid", "entry=1,4", "--top", "2", "--compare")
+    nothing = "There is nothing to compare: no point has the figure sharpe."
+    done = swept(*arguments)
+    assert (done.exit_code, done.stderr) == (2, f"note: {nothing}\n")
+    text = " ".join(done.stdout.split())
+    assert "2 failed: shorter refused its parameters: ValueError: hold of 13 brings bad luck" in text
+    assert "Rows: results/sweep_shorter_market_" in text
+    assert "run in full" not in text
+    done = swept(*arguments, "--json")
+    found = json.loads(done.stdout)
+    assert (done.exit_code, found["failed"], list(found["failures"].values())) == (2, 2, [2])
+    assert found["compared"] == {"runs": [], "failed": [], "note": nothing}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -111,6 +126,10 @@ def test_points_that_fail_are_counted_with_their_reason(here):
         (("--grid", "entry=5:1"), "is empty"),
         (("--grid", "entry=1:5:0"), "is zero"),
         (("--grid", "entry=1:5", "--by", "sharp"), "A sweep has no figure 'sharp'. Did you mean 'sharpe'?"),
+        (
+            ("--grid", "entry=1:5", "--over", "bst"),
+            "`--over` is median or best, got 'bst'. Did you mean 'best'?",
+        ),
         (("--grid", "entry=1:5", "--jobs", "0"), "`jobs` must be a number of processes from 1, got 0."),
         (("--grid", "entry=1:5", "--random", "9"), "asks for more points than the grid has, 5"),
         (("--grid", "entry=1:5", "--time-limit", "0"), "must be above 0 s"),

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from command import call, document, process
 from heat_made import made, made_view
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from report_page import NO_NUMBER, Page
 from rich.console import Console
 from sweep_made import make_files
@@ -98,8 +100,8 @@ def test_a_mistake_is_said_before_anything_runs(here, options, sentence):
     assert not (here / "results").exists()
 
 
-def printed(found, width=80, colour=False):
-    console = Console(width=width, force_terminal=colour, color_system="truecolor" if colour else None, highlight=False)
+def printed(found, width=80, colour=None):
+    console = Console(width=width, force_terminal=bool(colour), color_system=colour, highlight=False)
     with console.capture() as capture:
         print_heat(found, console, whole=True)
     return capture.get()
@@ -118,10 +120,10 @@ def test_a_printed_map_marks_the_plateau_and_needs_no_colour():
     assert "x every point failed · · no value" in " ".join(text.split())
     joined = " ".join(sentences(found))
     assert "Each cell is one point. 16 points, 1 failed, 1 without this figure." in joined
-    assert "Plateau, in brackets: a 1, b 2: Sharpe 2.00, its neighbours 2.00 to 2.00, 40 trades." in joined
+    assert "Plateau, in brackets: a 1, b 2: Sharpe 2.00, it and its neighbours 2.00 to 2.00, 40 trades." in joined
     assert "Peak, marked ^: a 3, b 0: 9.00, 9.00 better than the median of its neighbours: likely luck." in joined
-    coloured = printed(found, colour=True)
-    assert "\x1b[" in coloured
+    assert "48;2;" in printed(found, colour="truecolor")
+    assert "48;" in printed(found, colour="256")
     assert max(map(len, lines)) <= 80
 
 
@@ -145,7 +147,55 @@ def test_a_wide_sweep_fits_80_columns(here):
     assert done.returncode == 0, done.stderr
     inside = done.stdout[done.stdout.index("Heat map") : done.stdout.index("Is choosing")]
     assert max(map(len, inside.splitlines())) <= 80
-    assert "stop: 24 values in 7 bins." in inside
+    assert "stop: 24 values in 8 bins." in inside
+
+
+@given(
+    st.integers(2, 30),
+    st.integers(1, 4),
+    st.sampled_from([0.001, 1.0, 1234.5, 1e6]),
+    st.sampled_from([1 / 3, 1.0, 98_765.4321]),
+    st.sampled_from(["sharpe", "total_return", "trades", "fees"]),
+    st.sampled_from([40, 80, 90, 200]),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_row_is_longer_than_the_terminal_and_the_marks_are_there(columns, rows, size, step, figure, width):
+    """The peak is in the last column, where a row would be cut, and far from the plateau in the first."""
+    values = np.zeros((rows, columns))
+    values[:, :2], values[-1, -1] = 2 * size, 9 * size
+    of_figure = {} if figure in ("sharpe", "trades") else {figure: values.ravel()}
+    trades = np.where(values > 0, values + 50, 50).ravel() if figure == "trades" else 50
+    axes = {
+        "b": [f"a strategy with a long name {i}" for i in range(rows)],
+        "a": [(i + 1) * step for i in range(columns)],
+    }
+    sides = ("a", "b") if rows > 1 else ("a",)
+    text = printed(heat(made(axes, values.ravel(), trades=trades, **of_figure), *sides, metric=figure), width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    first = [line for line in lines[1 : lines.index("", 1)] if not line.startswith(("[ ]", "  ·"))]
+    marks = "".join(first)
+    assert (marks.count("["), marks.count("]")) == (1, 1)
+    assert "^" in marks or "It is the peak, too." in " ".join(text.split())
+
+
+def test_a_terminal_of_16_colours_gets_numbers_without_a_background():
+    found = heat(made({"b": range(3), "a": range(3)}, range(9)), "a", "b")
+    row = next(line for line in printed(found, colour="standard").splitlines() if "6.00" in line)
+    assert row == "\x1b[2m2 \x1b[0m 6.00  7.00 [8.00]"  # the name alone is dim
+    deep = next(line for line in printed(found, colour="truecolor").splitlines() if "8.00" in line)
+    assert "\x1b[2m2 \x1b[0m" in deep
+    assert "\x1b[2;" not in deep
+
+
+def test_the_map_in_json_is_the_same_at_every_width(here):
+    asked = ("--grid", "stop=lin:0.1:0.9:24", "--grid", "hold=4,6", "--heat", "stop,hold", "--json")
+    narrow, wide = (
+        document(process("sweep", "./shorter.py", "-m", "./market.toml", *asked, cwd=here, COLUMNS=width))["heat"]
+        for width in ("40", "200")
+    )
+    assert narrow == wide
+    assert len(narrow["x"]["steps"]) == 24
 
 
 # --- what choosing is worth ----------------------------------------------------------------------------------------
@@ -168,7 +218,7 @@ def test_the_overfitting_figures_come_unasked_and_once(here):
     ("options", "sentence"),
     [
         (("--grid", "entry=1"), "One point was tried, so nothing was chosen; a second one makes it a choice."),
-        (("--grid", "hold=13"), "No point has the figure sharpe, so there is nothing to choose."),
+        (("--grid", "hold=13"), "No point gave figures, so there is nothing to choose."),
         (("--grid", "hold=13,4"), "1 configurations over 1 periods are too few to tell overfitting."),
     ],
 )
@@ -181,7 +231,28 @@ def test_several_strategies_are_judged_by_that_of_the_best_point(here):
     done = call(
         "sweep", "./shorter.py", "buy_and_hold", "-m", "./market.toml", "--grid", "entry=1,4", "--by", "total_return"
     )
-    assert "Of ./shorter.py on ./market.toml, where the best point is." in " ".join(done.stdout.split())
+    told = " ".join(done.stdout.split())
+    assert (
+        "Of ./shorter.py on ./market.toml, where the best point is. · Only the points of that strategy on that market are judged"
+        in told
+    )
+
+
+def test_the_figures_say_that_they_choose_by_sharpe(here):
+    sentence = (
+        "These figures choose by the Sharpe ratio of daily returns, not by return; the deflated Sharpe ratio is that of the best "
+        "point by return."
+    )
+    assert sentence in " ".join(swept(*GRID, "--by", "total_return").stdout.split())
+    assert sentence in Page((folder(here) / "report.html").read_text()).text
+    assert "These figures choose by" not in swept(*GRID).stdout
+
+
+def test_points_without_the_figure_are_not_called_failed(here):
+    """One trade that is still open at the end: no point has a share of trades that won."""
+    view = made_view(made({"a": (1, 2)}, 1.0, win_rate=np.nan), by="win_rate")
+    assert view.choice() == ["No point that ran has the figure win rate, so there is nothing to choose."]
+    assert "No point that ran has the figure win rate." in Page(render_sweep(view)).text
 
 
 # --- the page ------------------------------------------------------------------------------------------------------
@@ -224,6 +295,27 @@ def test_a_page_stays_small_whatever_is_swept():
     assert len(view.maps) == 10
     assert all(m.x.binned and m.points.sum() == 6_000 for maps in view.maps for m in maps)
     assert 300_000 < len(render_sweep(view)) < 1_500_000
+
+
+def test_the_page_offers_every_figure_and_three_things_to_show():
+    page = Page(render_sweep(made_view(made({"a": (1, 2, 3), "b": (1, 2)}, range(6)), by="total_return_worst")))
+    assert [figure["name"] for figure in page.data["figures"]] == [
+        "return, worst order", "Sharpe", "return", "max drawdown", "Calmar", "Sortino", "trades", "win rate", "exposure",
+        "fees paid", "liquidations", "CAGR", "funding paid", "volatility", "open trades", "final equity", "unrealised",
+    ]  # fmt: skip
+    assert [a["value"] for a in page.of("option") if not a["value"].isdecimal()] == ["value", "spread", "trades"]
+
+
+def test_figures_that_are_left_out_are_named():
+    """Twenty axes are 190 pairs; 36 cells of 32 numbers fit 277 times, with all figures, 36 cells of 50 numbers, 177 times."""
+    axes = {f"a{i:02}": (1, 2) for i in range(20)}
+    view = made_view(made(axes, range(40), sample=("random", 40, 0)))
+    assert len(view.maps) == 190
+    assert len(view.maps[0]) == 10
+    assert view.map_note == (
+        "Left out to keep the page small: the figures cagr, funding_paid, volatility, open_trades, final_equity, unrealised; "
+        "`--heat X,Y --figure NAME` prints any."
+    )
 
 
 def test_a_simulated_market_is_called_so(here):

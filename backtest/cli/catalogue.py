@@ -146,10 +146,11 @@ def shown_as_sweep(name: str, drawn: bool, results: Path | None, folder: Path | 
         return False
     if drawn:
         raise ConfigError(f"{found.folder.name} is a sweep; --plot and --png draw a run.")
-    from backtest.cli.swept import Asked, end_sweep, print_ending
+    from backtest.cli.swept import print_ending
+    from backtest.cli.swept_again import show_sweep
 
     with data_folder(folder):
-        ending = end_sweep(found, Asked(), results)
+        ending = show_sweep(found)
     if ending.problem:
         say(ending.problem)
     print_json(ending.to_dict()) if json else print_ending(ending, False)

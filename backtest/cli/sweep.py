@@ -1,6 +1,6 @@
 """The command that sweeps: a strategy over many combinations of its parameters."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,13 +20,16 @@ from backtest.cli.options import (
     VenueName,
 )
 from backtest.cli.runs import assignments, base_config
-from backtest.errors import ConfigError
+from backtest.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from backtest.cli.swept import Asked, Compared, Ending, Pictured
+    from backtest.cli.swept import Asked, Ending, Pictured
+    from backtest.cli.swept_best import Compared
     from backtest.sweep import Space
 
 __all__ = ["sweep"]
+
+OVER = ("median", "best")  # of several points in one cell of a map
 
 
 @app.command(short_help="Run a strategy over a grid or a sample of its parameters, and keep a row for each point.")
@@ -87,7 +90,10 @@ def sweep(
         typer.Option("--at", metavar="NAME=VALUE", help="Hold another axis of the map at a value; repeatable."),
     ] = None,
     over: Annotated[
-        Literal["median", "best"], typer.Option("--over", help="Which of the points of one cell of the map counts.")
+        str,
+        typer.Option(
+            "--over", metavar="median|best", help="Which of the points of one cell of the map counts: median or best."
+        ),
     ] = "median",
     results: Results = None,
     folder: DataFolder = None,
@@ -97,7 +103,8 @@ def sweep(
 
     The same command goes on where it was stopped, and shows a finished sweep again.
     """
-    from backtest.cli.swept import compare_best, end_sweep
+    from backtest.cli.swept import end_sweep
+    from backtest.cli.swept_best import compare_best
     from backtest.sweep import make_space
     from backtest.sweep import sweep as run_sweep
 
@@ -150,6 +157,8 @@ def picture_of(heat: str | None, figure: str | None, at: list[str] | None, over:
         raise ConfigError(f"`--heat` needs two axes, such as --heat lookback,buffer; got {heat!r}.")
     if figure is not None:
         known_figure(figure, FIGURES)
+    if over not in OVER:
+        raise ConfigError(f"`--over` is median or best, got {over!r}.{did_you_mean(over, OVER)}")
     held = assignments(at or [], "--at")
     if held and not sides:
         raise ConfigError("`--at` holds an axis of a map at a value; say which map, such as --heat lookback,buffer.")
@@ -178,19 +187,26 @@ def check_picture(space: "Space", picture: "Pictured") -> None:
 def report(ending: "Ending", compared: "Compared | None", whole: bool, json: bool) -> None:
     """Print the best points; exit with 1 where some failed, with 2 where all did."""
     from backtest.cli.catalogue import say
-    from backtest.cli.runs import facts, print_kept
+    from backtest.cli.runs import print_kept
     from backtest.cli.swept import print_ending
 
     beside = compared.beside if compared else None
-    for problem in filter(None, (ending.problem, beside.problem if beside else "")):
+    for problem in filter(None, (ending.problem, beside.problem if beside else "", compared.note if compared else "")):
         say(problem)
     if json:
-        more = {} if compared is None else {"compared": facts(compared.kept, compared.failed, compared.beside)}
-        print_json({**ending.to_dict(), **more})
+        print_json({**ending.to_dict(), **({} if compared is None else {"compared": compared_facts(compared)})})
+    elif compared is None or compared.note:
+        print_ending(ending, whole)
     else:
-        print_ending(ending, whole, compared is not None)
-        if compared is not None:
-            print_kept(compared.kept, compared.failed, compared.beside)
+        print_ending(ending, whole, followed=True)
+        print_kept(compared.kept, compared.failed, compared.beside)
     view = ending.view
     if view.failed or (compared is not None and compared.failed):
         raise typer.Exit(2 if view.failed == view.done else 1)
+
+
+def compared_facts(compared: "Compared") -> dict[str, Any]:
+    from backtest.cli.runs import facts
+
+    told = facts(compared.kept, compared.failed, compared.beside)
+    return {**told, "note": compared.note} if compared.note else told

@@ -1,18 +1,17 @@
-"""The end of a sweep: its best points, what choosing them is worth, its page, and the best ones run in full."""
+"""The end of a sweep: its best points, what choosing them is worth, and its page."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtest.cli.app import terminal
-from backtest.errors import ConfigError, LevelbreakError, ResultsError
+from backtest.errors import LevelbreakError, ResultsError
 
 if TYPE_CHECKING:
     from backtest.analysis import Summary
-    from backtest.cli.keeping import Beside, Kept
     from backtest.model import Market
     from backtest.model.passport import Passport
     from backtest.report.sweep import SweepView, Swept
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from backtest.sweep.heat_map import HeatMap
     from backtest.sweep.scale import Points
 
-__all__ = ["Asked", "Ending", "Pictured", "compare_best", "end_sweep", "print_ending"]
+__all__ = ["Asked", "Ending", "Pictured", "end_sweep", "print_ending"]
 
 PAGE = "report.html"
 WORTH = "overfitting.json"
@@ -65,6 +64,7 @@ class Ending:
         return {
             "folder": str(v.folder),
             "html": self.page and str(self.page),
+            "note": self.problem or None,
             **counts,
             "by": v.by,
             "best": list(v.rows),
@@ -77,31 +77,42 @@ class Ending:
 def end_sweep(found: "Sweep", asked: Asked, results: Path | None) -> Ending:
     """Return what is told of a finished sweep, and write its page; markets that can't be loaded any more leave their part out."""
     from backtest.report.html.sweep import write_sweep_report
-    from backtest.report.sweep import SweepView
     from backtest.sweep.atlas import atlas
     from backtest.sweep.scale import Points
 
-    space, points = found.space, Points(found)
-    best = found.best(asked.by, asked.top)
-    reasons = Counter(texts_at(found, points.failed))
-    ambiguous = int((points.open_bars > 0).sum())
-    looked = looked_at(space, points, asked.by)
-    stand = Standing.of(space, looked)
+    points, best = Points(found), found.best(asked.by, asked.top)
+    stand = Standing.of(found.space, looked_at(found.space, points, asked.by))
     overfitting = worth(found, best, stand, asked, results)
-    maps = atlas(points, asked.by, ambiguous > 0)
-    view = SweepView(
-        folder=found.folder, strategies=space.strategies, markets=space.markets, points=space.count,
-        done=points.failed.size, failed=sum(reasons.values()), ambiguous=ambiguous, by=asked.by, axes=points.names,
-        rows=rows_of(found, best), failures=dict(reasons.most_common()), swept=[swept(axis) for axis in space.axes],
-        held=held(space), sample=sample_words(space), worth=overfitting["sentences"], summaries=stand.summaries,
-        passports=stand.passports, symbols=stand.symbols, maps=maps.maps, no_map=maps.none, map_note=maps.note,
-    )  # fmt: skip
+    view = viewed(found, points, best, stand, asked, overfitting)
+    maps = atlas(points, asked.by, view.ambiguous > 0)
+    view = replace(view, maps=maps.maps, no_map=maps.none, map_note=maps.note)
     picture = pictured(points, asked)
     try:
         page, problem = write_sweep_report(found.folder / PAGE, view), ""
     except ResultsError as error:
         page, problem = None, str(error)
     return Ending(view, picture, overfitting, page, " ".join(filter(None, (stand.problem, problem))))
+
+
+def viewed(
+    found: "Sweep",
+    points: "Points",
+    best: Sequence[int],
+    stand: "Standing",
+    asked: Asked,
+    overfitting: Mapping[str, Any],
+) -> "SweepView":
+    """Return how reports see a sweep, without the maps of its page."""
+    from backtest.report.sweep import SweepView
+
+    space, reasons = found.space, Counter(texts_at(found, points.failed))
+    return SweepView(
+        folder=found.folder, strategies=space.strategies, markets=space.markets, points=space.count,
+        done=points.failed.size, failed=sum(reasons.values()), ambiguous=int((points.open_bars > 0).sum()), by=asked.by,
+        axes=points.names, rows=rows_of(found, best), failures=dict(reasons.most_common()),
+        swept=[swept(axis) for axis in space.axes], held=held(space), sample=sample_words(space),
+        worth=overfitting["sentences"], summaries=stand.summaries, passports=stand.passports, symbols=stand.symbols,
+    )  # fmt: skip
 
 
 def print_ending(ending: Ending, whole: bool, followed: bool = False) -> None:
@@ -159,24 +170,16 @@ def looked_at(space: "Space", points: "Points", by: str) -> dict[str, int | None
 
 def pictured(points: "Points", asked: Asked) -> "HeatMap | None":
     """Return the map to print: the one that is asked for, else that of the axes that move the figure most, where there are two."""
-    from backtest.report.heat import most_columns
     from backtest.sweep.heat_map import heat, movers
 
     wanted, figure = asked.map, asked.map.figure or asked.by
     if not points.failed.size or points.failed.all() or (not wanted.sides and len(points.sides) < 2):
         return None
     sides = wanted.sides or movers(points, figure)[0]
-    rows, columns = (40, 40) if wanted.sides else (12, 12)
-    out = terminal()
-    if len(points.values(points.named(sides[0]))[0]) > 1:
-        columns = next(
-            n
-            for n in range(columns, 0, -1)
-            if n <= most_columns(out, points.scale(points.named(sides[0]), n).labels) or n == 2
-        )
+    cells = (40, 40) if wanted.sides else (12, 12)  # whatever the terminal's width: what prints it makes it narrower
     over: Any = wanted.over
     x, y = (*sides, "")[:2]
-    return heat(points, x, y, figure, at=dict(wanted.at), over=over, cells=(columns, rows))
+    return heat(points, x, y, figure, at=dict(wanted.at), over=over, cells=cells)
 
 
 # --- what the data are, and what choosing is worth -----------------------------------------------------------------
@@ -194,8 +197,6 @@ class Standing:
 
     @classmethod
     def of(cls, space: "Space", looked: Mapping[str, int | None]) -> "Standing":
-        from dataclasses import replace
-
         from backtest.analysis import analyze
         from backtest.runner import market_of, run_on
 
@@ -224,20 +225,34 @@ def worth(
 
     They are kept in the sweep's folder: the same best point among the same number of trials is not judged twice.
     """
-    space = found.space
-    if not best:
-        return untold(f"No point has the figure {asked.by}, so there is nothing to choose.")
-    market, strategy, _ = space.locate(best[0])
-    if space.sizes[strategy] < 2:
-        alone = "" if space.count == 1 else f" of {space.strategies[strategy]} on {space.markets[market]}"
-        return untold(f"One point{alone} was tried, so nothing was chosen; a second one makes it a choice.")
+    if why := unchosen(found.space, best, asked):
+        return untold(why)
+    market = found.space.markets[found.space.locate(best[0])[0]]
     try:
-        told = judged(found, best[0], stand.markets.get(space.markets[market]), asked, results)
+        told = judged(found, best[0], stand.markets.get(market), asked, results)
     except LevelbreakError as error:
         return untold(f"There are no overfitting figures: {error}")
+    return told_of(found.space, best[0], told)
+
+
+def unchosen(space: "Space", best: Sequence[int], asked: Asked) -> str:
+    """Return why nothing was chosen, so that there is nothing to judge; empty where something was."""
+    if not best:
+        return f"No point has the figure {asked.by}, so there is nothing to choose."
+    market, strategy, _ = space.locate(best[0])
+    if space.sizes[strategy] > 1:
+        return ""
+    alone = "" if space.count == 1 else f" of {space.strategies[strategy]} on {space.markets[market]}"
+    return f"One point{alone} was tried, so nothing was chosen; a second one makes it a choice."
+
+
+def told_of(space: "Space", point: int, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the figures of a point's choice, with the strategy and the market among which it was, where there are several."""
+    if len(space.strategies) * len(space.markets) == 1:
+        return told
+    market, strategy, _ = space.locate(point)
     of = f"Of {space.strategies[strategy]} on {space.markets[market]}, where the best point is."
-    several = len(space.strategies) * len(space.markets) > 1
-    return {**told, "sentences": [*([of] if several else []), *told["sentences"]]}
+    return {**told, "sentences": [of, *told["sentences"]]}
 
 
 def untold(sentence: str) -> Mapping[str, Any]:
@@ -253,10 +268,14 @@ def judged(found: "Sweep", best: int, market: "Market | None", asked: Asked, res
 
     space, config = found.space, found.space.config(best)
     market = market_of(config) if market is None else market
-    key = {"best": best, "trials": TrialBook(market, results).trials(config).count, "done": found.done}
+    book = TrialBook(market, results)
+    key = {"best": best, "trials": book.trials(config).count, "done": found.done}
     kept = found.folder / WORTH
     old = read_json(kept)
+    more = {"by": asked.by, "grade": market.passport.grade}
     if old.get("of") == key:
+        if old != old | more:
+            write_json(kept, old | more)
         return dict(old["figures"])
     count = min(MOST, space.sizes[space.locate(best)[1]])
     with stages() as advance:
@@ -264,7 +283,8 @@ def judged(found: "Sweep", best: int, market: "Market | None", asked: Asked, res
             space, best, market, results, failed=failed_points(found), time_limit=asked.time_limit,
             progress=lambda done: advance("running points in full, to judge the choice", done, count),
         ).to_dict()  # fmt: skip
-    write_json(kept, {"of": key, "figures": told})
+    key["trials"] = book.trials(config).count  # those that were judged here are among them now
+    write_json(kept, {"of": key, **more, "figures": told})
     return told
 
 
@@ -281,7 +301,8 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and "figures" in found else {}
+    whole = isinstance(found, dict) and all(isinstance(found.get(name), dict) for name in ("of", "figures"))
+    return found if whole and isinstance(found["of"].get("best"), int) and "sentences" in found["figures"] else {}
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -333,47 +354,3 @@ def sample_words(space: "Space") -> str:
         return ""
     kind, _, seed = space.sample
     return f"{'drawn at random' if kind == 'random' else 'a Latin hypercube'}, draw {seed}"
-
-
-# --- the best in full --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """The best points as runs: those that were kept, what failed by point, and the page that sets them beside each other."""
-
-    kept: "Sequence[Kept]"
-    failed: dict[str, str]
-    beside: "Beside | None"
-
-
-def compare_best(found: "Sweep", asked: Asked, results: Path | None) -> Compared:
-    """Run the best points in full, each run once, and keep them with their reports and the page that compares them."""
-    from backtest.cli.keeping import beside, keep_runs
-    from backtest.cli.runs import progress_bar
-    from backtest.runner import run_each
-
-    points = distinct(found, asked)
-    if not points:
-        raise ConfigError(f"There is nothing to compare: no point has the figure {asked.by}.")
-    configs = [found.space.config(point) for point in points]
-    with progress_bar(len(configs)) as advance:
-        outcomes = dict(zip(points, run_each(configs, advance), strict=True))
-    done = {point: one for point, one in outcomes.items() if not isinstance(one, LevelbreakError)}
-    named = [(found.space.config(point).strategy, one) for point, one in done.items()]
-    every: dict[int, Any] = outcomes | dict(zip(done, keep_runs(named, results) if named else [], strict=True))
-    failed = {f"point {point}": str(one) for point, one in every.items() if isinstance(one, LevelbreakError)}
-    kept = [one for one in every.values() if not isinstance(one, LevelbreakError)]
-    return Compared(kept, failed, beside(kept, results) if len(kept) > 1 else None)
-
-
-def distinct(found: "Sweep", asked: Asked) -> list[int]:
-    """Return the best points, of those that are the same run the first."""
-    count = asked.top
-    while True:
-        points = found.best(asked.by, count)
-        runs = {row["run"]: row["point"] for row in reversed(rows_of(found, points))}
-        once = [point for point in points if point in set(runs.values())]
-        if len(once) >= asked.top or len(points) < count:
-            return once[: asked.top]
-        count *= 2
