@@ -106,7 +106,7 @@ def test_points_that_fail_are_counted_with_their_reason(here):
 
 def test_where_nothing_can_be_compared_the_rest_is_told(here):
     arguments = ("--grid", "hold=13", "--grid", "entry=1,4", "--top", "2", "--compare")
-    nothing = "There is nothing to compare: no point has the figure sharpe."
+    nothing = "There is nothing to compare: no point has the figure Sharpe."
     done = swept(*arguments)
     assert (done.exit_code, done.stderr) == (2, f"note: {nothing}\n")
     text = " ".join(done.stdout.split())

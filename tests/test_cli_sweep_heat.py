@@ -372,7 +372,7 @@ def test_one_best_point_alone_is_shown_as_a_run(here):
 def test_there_is_nothing_to_compare_where_all_failed(here):
     done = swept("--grid", "hold=13", "--top", "2", "--compare")
     assert done.exit_code == 2
-    assert "There is nothing to compare: no point has the figure sharpe." in done.stderr
+    assert "There is nothing to compare: no point has the figure Sharpe." in done.stderr
 
 
 def test_show_prints_a_sweep_again(here):

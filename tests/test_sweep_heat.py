@@ -25,6 +25,7 @@ HILL = (0, 0, 0, 0, 9,
         2, 2, 2, 0, 0,
         2, 2, 2, 0, 0,
         2, 2, 2, 0, 0)  # fmt: skip
+BLOCK_OF_FOUR_BY_THREE = np.array([[4, 6, 4], [6, 9, 6], [6, 9, 6], [4, 6, 4]])
 FIVE = {"b": range(5), "a": range(5)}
 
 
@@ -49,6 +50,47 @@ def test_the_plateau_is_not_the_lonely_peak():
     assert found.plateau == (3, 1)  # of the four cells with nothing but 2 around, the one with most neighbours
     assert not found.thin
     assert not found.sparse
+
+
+def test_a_crater_is_no_plateau():
+    """Every block holds the -50, and only the middle of the map is it: all floors but its own are -50, and so is its value."""
+    found = heat(made({"b": range(3), "a": range(3)}, [10, 10, 10, 10, -50, 10, 10, 10, 10]), "a", "b")
+    assert found.floor.tolist() == [[-50, -50, -50], [-50, 10, -50], [-50, -50, -50]]
+    assert found.plateau == found.peak == (0, 1)  # of the eight 10s the first with six in its block, not four
+
+
+@pytest.mark.parametrize(
+    ("axes", "values", "plateau"),
+    [
+        ({"b": range(2), "a": range(2)}, [1, 2, 4, 3], (1, 0)),  # one block: the floor of all is 1, the middle 2.5
+        ({"b": range(2), "a": range(2)}, [4, 4, 4, -9], (0, 0)),
+        ({"a": range(2)}, [1, 2], (0, 1)),
+        ({"a": range(2)}, [2, 1], (0, 0)),
+        ({"a": range(5)}, [5, 5, -9, 5, 5], (0, 0)),  # its two are 5, and so are those of the last
+        (
+            {"a": range(5)},
+            [0, 0, 9, 3, 3],
+            (0, 3),
+        ),  # beside the 9 is a 0; the 3 in its block has 9, 3, 3, the last but 3, 3
+    ],
+)
+def test_a_small_map_has_its_plateau_where_it_is_good(axes, values, plateau):
+    sides = ("a", "b") if "b" in axes else ("a",)
+    assert heat(made(axes, values), *sides).plateau == plateau
+    mirrored = heat(made(axes, 0, fees=[10 - value for value in values]), *sides, "fees") if len(sides) > 1 else None
+    assert mirrored is None or mirrored.plateau == plateau
+
+
+def test_where_less_is_better_a_crater_is_a_hill():
+    """Fees of 1 around fees of 50: the fifty has a floor of 1 and is the worst of the map."""
+    found = heat(made({"b": range(3), "a": range(3)}, 0, fees=[1, 1, 1, 1, 50, 1, 1, 1, 1]), "a", "b", "fees")
+    assert found.floor[1, 1] == 1
+    assert found.plateau == found.peak == (0, 1)
+
+
+def test_of_equal_cells_the_peak_is_the_plateau():
+    found = heat(made({"b": range(4), "a": range(4)}, [9, 0, 0, 0, 0, 9, 9, 9, 0, 9, 9, 9, 0, 9, 9, 9]), "a", "b")
+    assert found.plateau == found.peak == (2, 2)  # nine around it are 9; the first 9 is the corner's
 
 
 def test_cells_with_few_trades_are_no_plateau_unless_all_have_few():
@@ -164,7 +206,7 @@ def test_points_without_the_parameter_are_told_and_not_shown():
     found = heat(sweep, "a", "b")
     assert found.value.tolist() == [[0, 2], [1, 3]]
     assert found.outside == 2
-    assert found.others == ("strategy",)
+    assert found.others == ()  # all points on the map are of one strategy
     by_strategy = heat(sweep, "b", "strategy")
     assert by_strategy.y.labels == ("both", "other")
     assert by_strategy.value.tolist() == [[1, 2], [4, 5]]
@@ -196,6 +238,33 @@ def test_a_sample_of_two_spans_has_four_points_a_cell():
     assert found.value.shape == (4, 4)  # sqrt(64 / 4)
     assert found.points.sum() == 64
     assert found.x.span
+
+
+def test_a_thin_sample_of_a_grid_is_put_into_bins():
+    """64 points of 50 x 50 x 2 combinations: a cell a value would leave 2,436 of 2,500 cells empty."""
+    axes = {"a": range(50), "b": range(50), "c": (1, 2)}
+    found = heat(made(axes, range(64), sample=("random", 64, 0)), "a", "b")
+    assert found.value.shape == (4, 4)  # sqrt(64 / 4)
+    assert found.points.sum() == 64
+    assert found.x.thin
+    assert "The points that were drawn are too few for a cell a value." in heat_report.sentences(found)[1]
+    assert len(heat(made(axes, range(64), sample=("random", 64, 0)), "c", "b").x) == 2  # two values need no bins
+    full = heat(made({"a": range(12), "b": range(12)}, range(144)), "a", "b")
+    assert (full.value.shape, full.x.thin) == ((12, 12), False)  # the whole grid
+    dense = heat(made({"a": range(5), "b": range(5), "c": range(4)}, range(64), sample=("random", 64, 0)), "a", "b")
+    assert (dense.value.shape, dense.x.thin) == ((5, 5), False)  # 64 points, 25 cells
+
+
+def test_only_axes_that_vary_are_told():
+    sweep = made({"b": (1, 2), "a": (1, 2), "c": (1, 2), "d": (1, 2)}, range(16))
+    assert heat(sweep, "a", "b").others == ("c", "d")
+    assert heat(sweep, "a", "b", at={"c": 1}).others == ("d",)
+
+
+def test_a_map_is_made_again_with_fewer_columns():
+    found = heat(made({"b": range(2), "a": range(6)}, range(12)), "a", "b").again(3)
+    assert found.x.ends == (("0", "1"), ("2", "3"), ("4", "5"))
+    assert found.value.tolist() == [[0.5, 2.5, 4.5], [6.5, 8.5, 10.5]]
 
 
 def test_labels_tell_values_apart():
@@ -232,6 +301,8 @@ def test_the_figures_of_a_block_stand_in_order(values):
     if there.any():
         assert found.value[found.peak] == found.value[there].max()
         assert (found.lowest[there] <= found.floor[there]).all()
+        worse = np.fmin(found.value, found.floor)[there & (found.sparse | (2 * found.around > BLOCK_OF_FOUR_BY_THREE))]
+        assert min(found.value[found.plateau], found.floor[found.plateau]) == worse.max()
         assert (found.floor[there] <= found.middle[there]).all()
         assert (found.middle[there] <= found.highest[there]).all()
 

@@ -238,7 +238,9 @@ def worth(
 def unchosen(space: "Space", best: Sequence[int], asked: Asked) -> str:
     """Return why nothing was chosen, so that there is nothing to judge; empty where something was."""
     if not best:
-        return f"No point has the figure {asked.by}, so there is nothing to choose."
+        from backtest.report.heat import figure_name
+
+        return f"No point that ran has the figure {figure_name(asked.by)}, so there is nothing to choose."
     market, strategy, _ = space.locate(best[0])
     if space.sizes[strategy] > 1:
         return ""

@@ -32,11 +32,12 @@ def compare_best(found: "Sweep", asked: Asked, results: Path | None) -> Compared
     """Run the best points in full, each run once, and keep them with their reports and the page that compares them."""
     from backtest.cli.keeping import beside, keep_runs
     from backtest.cli.runs import progress_bar
+    from backtest.report.heat import figure_name
     from backtest.runner import run_each
 
     points = distinct(found, asked)
     if not points:
-        return Compared(note=f"There is nothing to compare: no point has the figure {asked.by}.")
+        return Compared(note=f"There is nothing to compare: no point has the figure {figure_name(asked.by)}.")
     configs = [found.space.config(point) for point in points]
     with progress_bar(len(configs)) as advance:
         outcomes = dict(zip(points, run_each(configs, advance), strict=True))

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from backtest.report import words
 from backtest.report.levels import short
 from backtest.report.terminal import bullet, line, title
 
-__all__ = ["DIVERGING", "figure_name", "kind_of", "most_columns", "print_heat", "sentences", "told"]
+__all__ = ["DIVERGING", "figure_name", "fitted", "kind_of", "print_heat", "sentences", "told"]
 
 PERCENT = frozenset(("total_return", "cagr", "max_drawdown", "win_rate", "exposure", "volatility"))
 COUNTS = frozenset(("trades", "liquidations", "open_trades"))
@@ -23,7 +25,8 @@ NAMES = {"total_return": "return", "cagr": "CAGR", "sharpe": "Sharpe", "sortino"
 NAMES |= {"max_drawdown": "max drawdown", "fees": "fees paid"}
 HOLE, FAILED = "\N{MIDDLE DOT}", "x"
 LONGEST = 16  # of the names of rows
-CELL = 8  # what a cell takes, with its brackets, before its numbers are known
+SHORTEST = 4  # that a name is clipped to
+ENDLESS = 10_000  # a width at which nothing is clipped
 GAIN, LOSS, PAPER = (43, 113, 153), (180, 83, 26), (236, 238, 236)
 INK, WHITE = "#14171a", "#ffffff"
 
@@ -111,7 +114,9 @@ def axis_name(column: str) -> str:
 
 def of_bins(found: Any) -> str:
     some = [one for one in (found.x, found.y) if one.binned]
-    return " ".join(f"{axis_name(one.name)}: {one.values:,} values in {len(one)} bins." for one in some)
+    told_of = [f"{axis_name(one.name)}: {one.values:,} values in {len(one)} bins." for one in some]
+    thin = ["The points that were drawn are too few for a cell a value."] * any(one.thin for one in some)
+    return " ".join([*told_of, *thin])
 
 
 def of_plateau(found: Any) -> str:
@@ -120,7 +125,11 @@ def of_plateau(found: Any) -> str:
     cell = found.plateau
     name = figure_name(found.metric)
     low, high = sorted((found.lowest[cell], found.highest[cell]))
-    near = f"its neighbours {told(found.metric, low)} to {told(found.metric, high)}, " if found.around[cell] > 1 else ""
+    near = (
+        f"it and its neighbours {told(found.metric, low)} to {told(found.metric, high)}, "
+        if found.around[cell] > 1
+        else ""
+    )
     few = "" if not found.thin else " That is too few to tell anything; no cell among neighbours has 30."
     lone = " It has few neighbours with a value." if found.sparse else ""
     return (
@@ -186,46 +195,78 @@ def of_trades(found: Any) -> str:
 # --- the map -----------------------------------------------------------------------------------------------------
 
 
-def most_columns(console: Console, labels: Sequence[str] = (), rows: Sequence[str] = ()) -> int:
-    """Return how many columns with such names fit the width, beside rows with such names."""
-    width = max((len(one) for label in labels for one in label.split("..")), default=0)
-    before = min(LONGEST, max(map(len, rows), default=LONGEST))
-    return max(2, (console.width - before - 1) // max(CELL, width + 1))
+@dataclass(frozen=True)
+class Layer:
+    """What a map can show in its cells: (rows, columns) values, how they are written, whether they are the figure itself."""
+
+    title: str
+    values: Float
+    write: Callable[[float], str]
+    marked: bool = False
+
+    def texts(self, found: Any) -> list[list[str]]:
+        """Return what stands in each cell, the figure's with its mark."""
+        rows, columns = map(range, self.values.shape)
+        plain = [[cell_text(found, self.values, r, c, self.write) for c in columns] for r in rows]
+        longest = max(len(text) for row in plain for text in row)
+        mark = marks if self.marked else lambda _, __, text: f" {text} "
+        return [[mark(found, (r, c), f"{plain[r][c]:>{longest}}") for c in columns] for r in rows]
+
+
+def layers(found: Any, whole: bool) -> list[Layer]:
+    """Return what is printed of a map: the figure; whole: also its trades and the spread among the neighbours."""
+    name, metric = figure_name(found.metric), found.metric
+    down = f", {axis_name(found.y.name)} down" if found.y.name else ""
+    across = f"Heat map: {name}, {axis_name(found.x.name)} across{down}"
+    write, spread = partial(told, metric), f"Spread of {name} among a cell and its neighbours, highest less lowest"
+    trades = Layer("Its trades, in the median of a cell", found.trades, partial(told, "trades"))
+    every = [Layer(across, found.value, write, True), trades, Layer(spread, found.spread, write)]
+    return every if whole else every[:1]
+
+
+def fitted(found: Any, width: int, whole: bool = False) -> Any:
+    """Return a map, made again with fewer columns where its finished numbers and names are wider than the terminal."""
+    while True:
+        before, cell = max(widths(found, layer, ENDLESS) for layer in layers(found, whole))  # the names are the same
+        columns = len(found.x)
+        if before + 1 + columns * cell <= width or columns <= 2 or found.again is None:
+            return found
+        found = found.again(max(2, min(columns - 1, (width - before - 1) // cell)))
+
+
+def widths(found: Any, layer: Layer, width: int) -> tuple[int, int]:
+    """Return how wide the names of the rows and the cells are; in a narrow terminal names give way to numbers."""
+    number = max(len(text) for row in layer.texts(found) for text in row)
+    header = max(len(one) for line in header_lines(found.x) for one in line) + 1
+    before = max(len(clipped(one)) for one in found.y.labels)
+    most = (width - 1 - before) // len(found.x)
+    cell = max(number, min(header, most))
+    return min(before, max(SHORTEST, width - 1 - len(found.x) * cell)), cell
 
 
 def print_heat(found: Any, console: Console, whole: bool = False) -> None:
-    """Print a map and what it says; whole: also its trades and the spread among the neighbours, each as a map."""
-    name = figure_name(found.metric)
-    down = f", {axis_name(found.y.name)} down" if found.y.name else ""
-    title(f"Heat map: {name}, {axis_name(found.x.name)} across{down}", console)
-    print_map(found, found.value, lambda v: told(found.metric, v), console, marked=True)
-    for sentence in sentences(found):
-        bullet(sentence, console)
-    if whole:
-        title("Its trades, in the median of a cell", console)
-        print_map(found, found.trades, lambda v: told("trades", v), console)
-        title(f"Spread of {name} among a cell and its neighbours, highest less lowest", console)
-        print_map(found, found.spread, lambda v: told(found.metric, v), console)
+    """Print a map and what it says, in as many columns as fit; whole: also its trades and the spread, each as a map."""
+    found = fitted(found, console.width, whole)
+    for layer in layers(found, whole):
+        title(layer.title, console)
+        print_map(found, layer, console)
+        for sentence in sentences(found) if layer.marked else ():
+            bullet(sentence, console)
 
 
-def print_map(found: Any, values: Float, write: Callable[[float], str], console: Console, marked: bool = False) -> None:
-    texts = [[cell_text(found, values, r, c, write) for c in range(values.shape[1])] for r in range(values.shape[0])]
-    headers = header_lines(found.x)
-    width = max(len(one) for row in (*texts, *headers) for one in row) + 2
-    names = [clipped(one) for one in found.y.labels]
-    before = max(map(len, names))
-    for header in headers:
-        console.print(Text(" " * before + "".join(f"{one:>{width - 1}} " for one in header), "dim"), no_wrap=True)
-    paints = painted(values, found, marked)
-    for r, name in enumerate(names):
-        row = Text(f"{name:>{before}} ", "dim")
-        for c, text in enumerate(texts[r]):
-            row.append(
-                marks(found, (r, c), f"{text:>{width - 2}}") if marked else f" {text:>{width - 2}} ", paints[r][c]
-            )
+def print_map(found: Any, layer: Layer, console: Console) -> None:
+    before, cell = widths(found, layer, console.width)
+    for header in header_lines(found.x):
+        shown = "".join(f"{clipped(one, cell - 1):>{cell - 1}} " for one in header)
+        console.print(Text(" " * (before + 1) + shown, "dim"), no_wrap=True, crop=False)
+    paints = painted(found, layer, console)
+    for name, texts, styles in zip(found.y.labels, layer.texts(found), paints, strict=True):
+        row = Text.assemble((f"{clipped(name, min(before, LONGEST)):>{before}} ", "dim"))
+        for text, style in zip(texts, styles, strict=True):
+            row.append(f"{text:>{cell}}", style)
         console.print(row, no_wrap=True, crop=False)
-    if marked:
-        line(Text(legend(found, values), "dim"), console)
+    if layer.marked:
+        line(Text(legend(found, layer.values), "dim"), console)
 
 
 def cell_text(found: Any, values: Float, r: int, c: int, write: Callable[[float], str]) -> str:
@@ -241,7 +282,7 @@ def marks(found: Any, cell: tuple[int, int], text: str) -> str:
 
 
 def legend(found: Any, values: Float) -> str:
-    told_of = ["[ ] plateau: the cell whose neighbours are good, too", "^ peak"]
+    told_of = ["[ ] plateau: a good cell among good neighbours", "^ peak"]
     holes = ~np.isfinite(values)
     told_of += (
         [f"{FAILED} every point failed"] if (holes & (found.failed > 0) & (found.failed == found.points)).any() else []
@@ -257,19 +298,24 @@ def header_lines(scale: Any) -> list[list[str]]:
     return [lows, highs] if any(highs) else [lows]
 
 
-def clipped(text: str) -> str:
+def clipped(text: str, longest: int = LONGEST) -> str:
     text = words.printable(text)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= longest else f"{text[: max(0, longest - 1)]}…"
 
 
 # --- colours -----------------------------------------------------------------------------------------------------
 
 
-def painted(values: Float, found: Any, marked: bool) -> list[list[str]]:
-    """Return the style of each cell: deeper the better, of figures around 0 in two colours; spreads and trades the larger."""
-    lower = marked and found.lower
-    around_zero = marked and root_of(found.metric) in DIVERGING and not lower
-    depth = depths(values, around_zero)
+def painted(found: Any, layer: Layer, console: Console) -> list[list[str]]:
+    """Return the style of each cell: deeper the better, of figures around 0 in two colours; spreads and trades the larger.
+
+    A terminal of 16 colours has none in which the numbers can be read.
+    """
+    lower = layer.marked and found.lower
+    around_zero = layer.marked and root_of(found.metric) in DIVERGING and not lower
+    depth = depths(layer.values, around_zero)
+    if console.color_system not in ("256", "truecolor"):
+        return [["" if math.isfinite(d) else "dim" for d in row] for row in depth.tolist()]
     return [[paint(1 - d if lower and math.isfinite(d) else d) for d in row] for row in depth.tolist()]
 
 

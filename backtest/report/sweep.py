@@ -89,6 +89,34 @@ class SweepView:
         several = [f"{len(of):,} {name}" for name, of in kinds if len(of) > 1]
         return [" · ".join([f"{self.done:,} points{drawn}{failed}", *several, f"ranked by {figure_name(self.by)}"])]
 
+    def without_rows(self) -> str:
+        """Return why there is no best point."""
+        if self.failed == self.done:
+            return "No point gave figures."
+        return f"No point that ran has the figure {figure_name(self.by)}."
+
+    def choice(self) -> list[str]:
+        """Return what choosing the best is worth, and of what it is told."""
+        if not self.rows:
+            return [f"{self.without_rows().removesuffix('.')}, so there is nothing to choose."]
+        if len(self.worth) < 2:  # nothing was judged, and a sentence says why
+            return list(self.worth)
+        several = len(self.strategies) * len(self.markets) > 1
+        own = (
+            "Only the points of that strategy on that market are judged; choosing among strategies and markets is not."
+        )
+        first, rest = list(self.worth[: int(several)]), list(self.worth[int(several) :])
+        return [*first, *[own] * several, *[by_sharpe(self.by)] * (self.by != "sharpe"), *rest]
+
+
+def by_sharpe(by: str) -> str:
+    """Return what the overfitting figures choose by, where the points are ranked by something else."""
+    name = figure_name(by)
+    return (
+        f"These figures choose by the Sharpe ratio of daily returns, not by {name}; "
+        f"the deflated Sharpe ratio is that of the best point by {name}."
+    )
+
 
 @contextmanager
 def sweep_progress(total: int, console: Console | None = None) -> Iterator[Callable[[Any], None]]:
@@ -152,7 +180,7 @@ def print_sweep(
     for found in maps:
         print_heat(found, console, whole)
     title("Is choosing the best worth anything?", console)
-    for sentence in view.worth:
+    for sentence in view.choice():
         bullet(sentence, console)
     print_failed(view, console)
     if summaries and not followed:
@@ -169,7 +197,7 @@ def print_sweep(
 def print_best(view: SweepView, console: Console) -> None:
     title(f"The best of {view.done:,} points by {figure_name(view.by)}", console)
     if not view.rows:
-        line("No point gave figures.", console)
+        line(view.without_rows(), console)
         return
     name = Column("point", [f"{row['point']}" for row in view.rows], ["bold"] * len(view.rows))
     settings = [Column(axis.removeprefix("set_"), [shown(axis, row[axis]) for row in view.rows]) for axis in view.axes]

@@ -1,8 +1,8 @@
 """Maps of a figure over two axes of a sweep: what each cell is, how far its neighbours agree, and where a plateau lies."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
@@ -47,14 +47,17 @@ class HeatMap:
     what has no value or lies beyond the edge counts like the worst that has one: of k values, sorted from the worst, number
     max(1, k - 6).
 
-    plateau: the cell whose floor is best, so that its neighbours are good and not it alone. Only cells with `ENOUGH` trades
-    in the median, and with values in more than half of their block (the part of it that lies on the map), may be it; where no
-    cell has both the trades are not asked for (`thin`), then the neighbours are not (`sparse`), then neither. Of equals it is
-    the one with more neighbours, then the better middle, then the first. peak: the best cell, however lonely; above: by how
-    much it is better than the median of its neighbours without itself, NaN where it has none. None on a map without a value.
+    plateau: the cell of which the worse of its own value and its floor is best, so that both it and its neighbours are good.
+    Of equals it is the one of which the worse of its own value and its middle is best, then the one with more neighbours, then
+    the better value, then the first. Only cells with `ENOUGH` trades in the median, and with values in more than half of
+    their block (the part of it that lies on the map), may be it; where no cell has both the trades are not asked for
+    (`thin`), then the neighbours are not (`sparse`), then neither. peak: the best cell, however lonely, of equals the plateau,
+    then the first; above: by how much it is better than the median of its neighbours without itself, NaN where it has none.
+    None on a map without a value.
 
-    over: what stands for the points of a cell that differ in `others`, the axes that are no side and not held; held: axis ->
-    its only value on the map; outside: points whose strategy lacks a side's parameter.
+    over: what stands for the points of a cell that differ in `others`, the axes that are no side, not held, and of which the
+    points on the map have two values; held: axis -> its only value on the map; outside: points whose strategy lacks a side's
+    parameter; again: makes the same map with at most so many columns.
     """
 
     metric: str
@@ -80,6 +83,7 @@ class HeatMap:
     others: tuple[str, ...] = ()
     held: tuple[tuple[str, str], ...] = ()
     outside: int = 0
+    again: "Callable[[int], HeatMap] | None" = field(default=None, repr=False)
 
     @property
     def spread(self) -> Float:
@@ -145,12 +149,24 @@ def heat(
     rows = points.scale(down, cells[1]) if down else Scale("", (("", ""),), np.zeros_like(columns.codes), 1)
     there = kept & (columns.codes >= 0) & (rows.codes >= 0)
     code = np.where(there, rows.codes * np.int32(len(columns)) + columns.codes, np.int32(-1))
-    others = tuple(n for n in points.sides if n not in (across, down) and n not in dict(held))
+    rest = (n for n in points.sides if n not in (across, down) and n not in dict(held))
+    others = tuple(n for n in rest if varies(points.values(n)[1][there]))
     found = filled(points, metric, code, (len(rows), len(columns)), over)
     outside = int(np.count_nonzero(kept & ~there))
+
+    def again(most: int) -> HeatMap:
+        return heat(points, x, y, metric, at=at, over=over, cells=(most, cells[1]))
+
     return HeatMap(
-        metric, columns, rows, **found, **judged(found, metric), over=over, others=others, held=held, outside=outside
-    )
+        metric, columns, rows, **found, **judged(found, metric),
+        over=over, others=others, held=held, outside=outside, again=again,
+    )  # fmt: skip
+
+
+def varies(codes: Codes) -> bool:
+    """Return whether some points have two values or more; those without the parameter, -1, have none."""
+    some = codes[codes >= 0]
+    return bool(some.size and (some != some[0]).any())
 
 
 def side(points: Points, text: str) -> str:
@@ -314,11 +330,13 @@ def judged(found: Mapping[str, Any], metric: str) -> dict[str, Any]:
     told["floor"][there] = sign * floors(block[:, there])
     enough, near = there & (trades >= ENOUGH), there & (2 * around > on_map)
     may = next((some for some in (enough & near, near, enough) if some.any()), there)
-    peak = first_best(there, (sign * value,))
+    own, floor, middle = sign * value, sign * told["floor"], sign * told["middle"]
+    plateau = first_best(may, (np.fmin(own, floor), np.fmin(own, middle), around, own))
+    peak = plateau if plateau is not None and own[plateau] == own[there].max() else first_best(there, (own,))
     return {
         **told,
         "around": around,
-        "plateau": first_best(may, (sign * told["floor"], around, sign * told["middle"])),
+        "plateau": plateau,
         "peak": peak,
         "above": lonely(block, peak),
         "thin": not (may & enough).any(),

@@ -49,7 +49,8 @@ class Scale:
 
     ends: (k,) first and last value of each step as text, the same where it is one value; codes: (n,) the step of each point,
     -1 where its strategy has no such parameter; values: how many different ones there are; span: drawn from a span, so that
-    the steps are bins of equal width (in the logarithm where the axis is one of those).
+    the steps are bins of equal width (in the logarithm where the axis is one of those); thin: of a grid's values, put into
+    bins because the points drawn from it are too few for all of them.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Scale:
     codes: NDArray[np.int32]
     values: int
     span: bool = False
+    thin: bool = False
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -156,18 +158,35 @@ class Points:
         axis = None if name not in self.space.columns else self.space.axes[self.space.columns.index(name)]
         if axis is not None and axis.span is not None and len(values) > 1:
             return spanned(name, values, codes, axis.log, min(most, self.bins_of_span))
-        labels = labels_of(values)
-        if len(values) <= most:
-            return Scale(name, tuple((one, one) for one in labels), codes, len(values))
-        parts = np.array_split(np.arange(len(values)), most)
-        ends = tuple((labels[part[0]], labels[part[-1]]) for part in parts)
-        step = np.concatenate([np.full(part.size, k, np.int32) for k, part in enumerate(parts)])
-        return Scale(name, ends, np.where(codes < 0, np.int32(-1), step[np.maximum(codes, 0)]), len(values))
+        thin = self.bins_of_span < len(values) and self.thin(name)
+        return parted(name, values, codes, min(most, self.bins_of_span) if thin else most, thin)
+
+    def thin(self, name: str) -> bool:
+        """Return whether the points were drawn and are fewer than the cells of this axis of numbers and the longest other one."""
+        if self.space.sample is None or not all(map(numeric, self.values(name)[0])):
+            return False
+        longest = max((len(self.values(other)[0]) for other in self.sides if other != name), default=1)
+        return self.failed.size < len(self.values(name)[0]) * longest
 
     @property
     def bins_of_span(self) -> int:
         """How many bins a span is cut into, so that a cell of two spans holds four points on average: sqrt(n / 4), 2 to 12."""
         return max(2, min(MOST_BINS, math.isqrt(self.failed.size // FULL)))
+
+
+def numeric(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def parted(name: str, values: list[Any], codes: NDArray[np.int32], most: int, thin: bool = False) -> Scale:
+    """Return values as steps, of more than so many each stretch of neighbours as one."""
+    labels = labels_of(values)
+    if len(values) <= most:
+        return Scale(name, tuple((one, one) for one in labels), codes, len(values))
+    parts = np.array_split(np.arange(len(values)), most)
+    ends = tuple((labels[part[0]], labels[part[-1]]) for part in parts)
+    step = np.concatenate([np.full(part.size, k, np.int32) for k, part in enumerate(parts)])
+    return Scale(name, ends, np.where(codes < 0, np.int32(-1), step[np.maximum(codes, 0)]), len(values), thin=thin)
 
 
 def spanned(name: str, values: list[Any], codes: NDArray[np.int32], log: bool, bins: int) -> Scale:

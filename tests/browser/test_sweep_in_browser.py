@@ -133,9 +133,31 @@ def test_figure_and_axes_are_chosen_in_the_page(tab):
     assert text(page, "table.heat caption") == "Sharpe: buffer across, mode down"
     assert page.run("[...document.querySelectorAll('.heat-controls select')].map(s => s.value)") == [
         "0",
+        "value",
         "buffer",
         "mode",
     ]
+    assert page.problems() == []
+
+
+def test_the_spread_of_the_neighbours_and_the_trades_can_be_shown(tab):
+    """Around the plateau the hill falls by 0.2 along and by 0.2 across: 0.60 to 1.00."""
+    page = tab("three")
+    choose(page, "heat-layer", "spread")
+    assert text(page, "td[data-cell='9,1']") == "0.40"
+    assert text(page, "table.heat caption").startswith(
+        "spread of Sharpe among a cell and its neighbours: buffer across"
+    )
+    assert page.run("document.querySelector('td.plateau').dataset.cell") == "9,1"
+    assert page.run("document.querySelector('td[data-cell=\"0,0\"]').className") == "hole"
+    page.click("#heat-swap")
+    assert text(page, "td[data-cell='1,9']") == "0.40"
+    choose(page, "heat-layer", "trades")
+    assert text(page, "td[data-cell='1,9']") == "50"
+    page.click("#heat-swap")
+    choose(page, "heat-layer", "value")
+    assert text(page, "td[data-cell='9,1']") == "1.00"
+    assert page.run(f"{LOOKS}; layoutFaults()") == []
     assert page.problems() == []
 
 

@@ -5,7 +5,7 @@ root.dataset.drawn = heat ? String(Math.round(performance.now())) : "nothing";
 
 function heatMaps() {
   const at = (id) => document.getElementById(id), frame = at("heat-map");
-  const state = { figure: 0, pair: 0, turned: false, cell: null };
+  const state = { figure: 0, layer: "value", pair: 0, turned: false, cell: null };
   const count = known((v) => String(+v.toFixed(1)));
   const writers = { percent: known((v) => `${(100 * v).toFixed(1)}%`.replace("-0.0%", "0.0%")), ratio: known((v) => v.toFixed(2).replace("-0.00", "0.00")), count, money: short };
   const axisWords = (name) => name.replace(/^set_/, "");
@@ -26,16 +26,30 @@ function heatMaps() {
     };
   }
 
+  // what the cells show: the figure, how far a cell and its neighbours are apart, or its trades
+  function layerOf(now) {
+    if (state.layer === "trades") return { values: now.trades, write: count, name: `trades behind ${now.figure.name}`, lower: false, diverging: false };
+    if (state.layer === "value") return { values: now.value, write: now.write, ...now.figure };
+    const values = new Float64Array(now.value.length).fill(NaN);
+    for (let r = 0; r < now.rows; r++) {
+      for (let c = 0; c < now.columns; c++) {
+        const around = near(now, r, c), k = now.place(r, c);
+        if (Number.isFinite(now.value[k])) values[k] = around[around.length - 1] - around[0];
+      }
+    }
+    return { values, write: now.write, name: `spread of ${now.figure.name} among a cell and its neighbours`, lower: false, diverging: false };
+  }
+
   // how deep a colour is, -1 to 1, from the 2nd to the 98th percentile of the values
-  function scaleOf(now) {
-    const there = [...now.value].filter(Number.isFinite).sort((a, b) => a - b);
+  function scaleOf(layer) {
+    const there = [...layer.values].filter(Number.isFinite).sort((a, b) => a - b);
     const quantile = (share) => there[Math.round(share * (there.length - 1))];
     let low = quantile(0.02), high = quantile(0.98);
-    if (now.figure.diverging) { high = Math.max(Math.abs(low), Math.abs(high)); low = -high; }
+    if (layer.diverging) { high = Math.max(Math.abs(low), Math.abs(high)); low = -high; }
     const depth = (v) => {
-      if (now.figure.diverging) return high > 0 ? Math.max(-1, Math.min(1, v / high)) : 0;
+      if (layer.diverging) return high > 0 ? Math.max(-1, Math.min(1, v / high)) : 0;
       const share = high > low ? Math.max(0, Math.min(1, (v - low) / (high - low))) : 0.5;
-      return now.figure.lower ? 1 - share : share;
+      return layer.lower ? 1 - share : share;
     };
     return { depth, low, high, any: there.length > 0 };
   }
@@ -79,16 +93,16 @@ function heatMaps() {
   const beside = (cell, r, c) => Boolean(cell) && Math.abs(cell[0] - r) <= 1 && Math.abs(cell[1] - c) <= 1;
 
   function draw() {
-    const now = shown = current(), scale = scaleOf(now);
+    const now = shown = current(), layer = layerOf(now), scale = scaleOf(layer);
     const widest = Math.max(...now.down.map((label) => label.length), 8), room = frame.clientWidth - 6 - (16 + 7 * widest) - now.columns;
     const size = Math.max(26, Math.min(84, Math.floor(room / now.columns)));
-    const texts = [...now.value].map((v) => (Number.isFinite(v) ? now.write(v) : ""));
+    const texts = [...layer.values].map((v) => (Number.isFinite(v) ? layer.write(v) : ""));
     const longest = Math.max(...texts.map((text) => text.length), 1), numbers = size >= 8 * longest + 4;
     const upright = now.across.some((label) => 7 * label.length + 8 > size);
     const table = make("table", undefined, `heat${numbers ? "" : " bare"}${upright ? " upright" : ""}`);
     table.setAttribute("role", "grid");
     table.style.setProperty("--cell", `${size}px`);
-    table.append(make("caption", `${now.figure.name}: ${axisWords(now.x)} across${now.y ? `, ${axisWords(now.y)} down` : ""}`));
+    table.append(make("caption", `${layer.name}: ${axisWords(now.x)} across${now.y ? `, ${axisWords(now.y)} down` : ""}`));
     const head = make("tr"), corner = make("td", now.y ? `${axisWords(now.y)} \\ ${axisWords(now.x)}` : axisWords(now.x), "corner");
     head.append(corner);
     for (const label of now.across) {
@@ -104,7 +118,7 @@ function heatMaps() {
       name.scope = "row";
       row.append(name);
       for (let c = 0; c < now.columns; c++) {
-        const k = now.place(r, c), v = now.value[k], cell = make("td", numbers ? texts[k] : undefined);
+        const k = now.place(r, c), v = layer.values[k], cell = make("td", numbers ? texts[k] : undefined);
         if (Number.isFinite(v)) paint(cell, scale.depth(v)); else cell.classList.add("hole");
         if (beside(now.plateau, r, c)) cell.classList.add("around");
         if (same(now.plateau, r, c)) cell.classList.add("plateau"); else if (same(now.peak, r, c)) cell.classList.add("peak");
@@ -119,9 +133,9 @@ function heatMaps() {
     table.append(top, body);
     frame.replaceChildren(table);
     at("heat-told").replaceChildren(...now.told.map((line) => make("li", line)));
-    at("heat-low").textContent = scale.any ? now.write(now.figure.lower ? scale.high : scale.low) : "";
-    at("heat-high").textContent = scale.any ? now.write(now.figure.lower ? scale.low : scale.high) : "";
-    at("heat-scale").classList.toggle("diverging", now.figure.diverging);
+    at("heat-low").textContent = scale.any ? layer.write(layer.lower ? scale.high : scale.low) : "";
+    at("heat-high").textContent = scale.any ? layer.write(layer.lower ? scale.low : scale.high) : "";
+    at("heat-scale").classList.toggle("diverging", layer.diverging);
     choose(...(now.plateau ?? [0, 0]), false);
   }
 
@@ -169,6 +183,7 @@ function heatMaps() {
   }
 
   at("heat-figure").addEventListener("change", (event) => { state.figure = Number(event.target.value); draw(); });
+  at("heat-layer").addEventListener("change", (event) => { state.layer = event.target.value; draw(); });
   for (const key of ["x", "y"]) at(`heat-${key}`)?.addEventListener("change", (event) => chosen(key, event.target.value));
   at("heat-swap")?.addEventListener("click", () => { state.turned = !state.turned; draw(); sides(); });
   frame.addEventListener("click", (event) => {

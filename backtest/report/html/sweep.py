@@ -75,7 +75,7 @@ def data_and_assumptions(view: SweepView) -> Markup:
 def best(view: SweepView) -> Markup:
     """Return the best points, each with its figures and, where the order inside a bar was open, return with both orders."""
     if not view.rows:
-        return section("best", "Best points", el("p", "No point gave figures."))
+        return section("best", "Best points", el("p", view.without_rows()))
     open_order = any(order_words(row) for row in view.rows)
     figures = list(dict.fromkeys((view.by, *SHOWN)))
     headers = ["point", *map(axis_name, view.axes), *map(figure_name, figures)]
@@ -115,7 +115,7 @@ def heat_section(view: SweepView) -> Markup:
     return section(
         "heat",
         "Heat maps",
-        el("div", chooser, *sides, swap, class_="controls heat-controls"),
+        el("div", chooser, layer_choice(), *sides, swap, class_="controls heat-controls"),
         el("div", id="heat-map", class_="frame heat", role="region", aria_label="Heat map"),
         el("noscript", el("p", "The maps need JavaScript; the tables do not.")),
         legend(),
@@ -126,13 +126,20 @@ def heat_section(view: SweepView) -> Markup:
     )
 
 
+def layer_choice() -> Markup:
+    """Return the choice of what the cells show: the figure, how far its neighbours agree, or how many trades it is made of."""
+    names = (("value", "the figure"), ("spread", "spread of neighbours"), ("trades", "trades"))
+    options = [el("option", told, value=name) for name, told in names]
+    return el("label", "cells show ", el("select", *options, id="heat-layer"), class_="choice")
+
+
 def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
 def legend() -> Markup:
     marks = [
-        el("li", el("span", "", class_="key plateau"), "plateau: the cell whose neighbours are good, too"),
+        el("li", el("span", "", class_="key plateau"), "plateau: a good cell among good neighbours"),
         el("li", el("span", "", class_="key around"), "its neighbours"),
         el("li", el("span", "", class_="key peak"), "peak"),
         el("li", el("span", "", class_="key hole"), "no value"),
@@ -187,7 +194,7 @@ def map_data(found: Any, first: Any) -> dict[str, Any]:
 
 
 def overfitting(view: SweepView) -> Markup:
-    return section("overfitting", "Is choosing the best worth anything?", items(view.worth))
+    return section("overfitting", "Is choosing the best worth anything?", items(view.choice()))
 
 
 def failures(view: SweepView) -> Markup | None:
