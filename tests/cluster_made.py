@@ -12,14 +12,14 @@ READY = 60.0  # seconds; they start slowly on a machine that is busy
 
 
 class RealCluster:
-    """A scheduler, and the workers that were added; all end with it. Their log is in `folder`."""
+    """A scheduler, and the workers that were added; all end with it. Their log is in `folder`; env: of the scheduler."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **env: str) -> None:
         self.folder = folder
         self.log = (folder / "log").open("w")
         self.processes: list[subprocess.Popen[bytes]] = []
         file = folder / "scheduler.json"
-        self.start("scheduler", "--port", "0", "--scheduler-file", str(file), env={})
+        self.start("scheduler", "--port", "0", "--scheduler-file", str(file), env=env)
         until(lambda: file.exists() and file.read_text().endswith("}"), self)
         self.address: str = json.loads(file.read_text())["address"]
 

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 from cluster_made import RealCluster
@@ -30,13 +31,21 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """A scheduler with two workers, whose home and folder are not those of the sweeps."""
-    made = RealCluster(tmp_path_factory.mktemp("cluster"))
+    """A scheduler that lacks levelbreak, with two workers, whose home and folder are not those of the sweeps."""
+    bare = tmp_path_factory.mktemp("bare")
+    (bare / "backtest").mkdir()
+    (bare / "backtest" / "__init__.py").write_text("raise ImportError('there is no levelbreak here')\n")
+    made = RealCluster(tmp_path_factory.mktemp("cluster"), PYTHONPATH=str(bare))
     try:
         made.add(2)
         yield made
     finally:
         made.close()
+
+
+def test_the_scheduler_of_these_tests_lacks_the_package(two):
+    with pytest.raises(ImportError, match="there is no levelbreak here"):
+        two.ask(lambda client: client.run_on_scheduler(import_module, "backtest"))
 
 
 def test_the_rows_are_those_of_one_process_byte_for_byte(here, two, monkeypatch):
@@ -90,7 +99,7 @@ def test_points_that_crash_or_hang_are_rows_and_their_workers_live_on(here, two)
     found = sweep(space, dask=two.address, time_limit=1.0)
     errors = found.table(["error"])["error"].to_pylist()
     assert {entry: sentence for entry, sentence in enumerate(errors) if sentence} == {
-        2: "Its worker died of it twice: it crashed, or needed more memory than there is.",
+        2: "Its process died of it twice: it crashed, was killed, or needed more memory than there is.",
         4: "It took longer than 1 s; give it more with --time-limit, or leave the point out.",
         6: "It took longer than 1 s, in code that can't be interrupted; give it more with --time-limit.",
     }

@@ -1,23 +1,24 @@
 """What a sweep on a cluster says when there is none, or not the right one; and what it sends there."""
 
 import io
+import operator
 import pickle
+import pkgutil
 import re
 import socket
 import sys
 import time
-from dataclasses import replace
+from functools import reduce
 
 import pytest
 from sweep_made import make_files
 
-from backtest.errors import ConfigError, LevelbreakError, StrategyError
+from backtest.errors import ConfigError, LevelbreakError
 from backtest.market import load_market
 from backtest.sweep import Chunk, make_space, make_task, sweep
-from backtest.sweep.child import Child, answered, finished, serve
 from backtest.sweep.cluster import Fleet, check_package, check_versions
-from backtest.sweep.pack import pack_market, put_together, taken_apart
-from backtest.sweep.work import Worker, warm
+from backtest.sweep.pack import put_together
+from backtest.sweep.work import Worker
 
 
 @pytest.fixture
@@ -130,15 +131,16 @@ class Here:
     def submit(self, function, *arguments, key, pure):
         plain = [a.value if isinstance(a, Sent) else a for a in arguments]
         self.sent.append(pickle.dumps((function, arguments)))
-        return Landed(key, self.answers or (lambda *a: answer_of(function, a)), plain)
+        _, [name, asked], _ = plain
+        assert name == "backtest.sweep.child:serve"
+        return Landed(key, self.answers or answer_of, [a.value if isinstance(a, Sent) else a for a in asked])
 
     def cancel(self, futures, force):
         pass
 
 
-def answer_of(function, arguments):
-    task, _, market, indexes = arguments
-    return Worker(task, lambda _: put_together(market)).rows(indexes)
+def answer_of(parcel, position, indexes):
+    return Worker(pickle.loads(parcel["task"]), lambda _: put_together(parcel["market"])).rows(indexes)
 
 
 class Sent:
@@ -181,7 +183,8 @@ class Ours(pickle.Unpickler):
 
     def find_class(self, module, name):
         self.names.add(module.split(".")[0])
-        assert module.split(".")[0] in {"backtest", "numpy", "builtins", "collections", "_codecs"}, (module, name)
+        ours = {"backtest", "numpy", "builtins", "collections", "_codecs", "_functools", "_operator", "pkgutil"}
+        assert module.split(".")[0] in ours, (module, name)
         return super().find_class(module, name)
 
 
@@ -195,10 +198,14 @@ def test_nothing_that_a_user_wrote_is_sent(here, space):
     for name in [name for name in sys.modules if "shorter" in name]:
         del sys.modules[name]
     Ours.names = set()
-    market, *chunks = [Ours(io.BytesIO(message)).load() for message in client.sent]
+    chunks = [Ours(io.BytesIO(message)).load() for message in client.sent[1:]]
+    assert "backtest" not in Ours.names  # the scheduler reads this
+    (parcel,) = Ours(io.BytesIO(client.sent[0])).load()
+    assert type(parcel["market"]) is dict
+    assert Ours(io.BytesIO(parcel["task"])).load() == task
     assert {"backtest", "numpy"} <= Ours.names
-    assert [type(part) for part in market] == [dict]
-    assert chunks == [(serve, (task, 0, "a future", points)) for points in (range(4), range(4, 10))]
+    steps = [["backtest.sweep.child:serve", ["a future", 0, points]] for points in (range(4), range(4, 10))]
+    assert chunks == [(reduce, (operator.call, step, pkgutil.resolve_name)) for step in steps]
     assert not any(b"Shorter" in message or b"plan" in message for message in client.sent)
 
 
@@ -206,17 +213,17 @@ def test_a_chunk_of_which_workers_die_is_halved_until_the_point_is_found(here, s
     """Dask gives up what has killed several workers; the fourth point does."""
     from distributed import KilledWorker
 
-    def answer(task, position, market, indexes):
+    def answer(parcel, position, indexes):
         if 3 in indexes:
             raise KilledWorker("key", "worker", 3)
-        return answer_of(serve, (task, position, market, indexes))
+        return answer_of(parcel, position, indexes)
 
     fleet = Fleet(Here(answer), "tcp://a:1", make_task(space), lambda position: load_market("./market.toml"))
     found = {point: done for done in fleet([Chunk(range(10))]) for point in done.indexes}
     assert sorted(found) == list(range(10))
     assert list(found[3].indexes) == [3]
     assert found[3].rows["error"].to_pylist() == [
-        "Its worker died of it twice: it crashed, or needed more memory than there is."
+        "Its process died of it twice: it crashed, was killed, or needed more memory than there is."
     ]
 
 
@@ -236,63 +243,44 @@ def test_a_cluster_that_lacks_the_package_says_so(here, space):
         raise ModuleNotFoundError("No module named 'backtest'")
 
     fleet = Fleet(Here(answer), "tcp://a:1", make_task(space), lambda position: load_market("./market.toml"))
-    said = r"^The cluster tcp://a:1 can't work on the sweep \(No module named 'backtest'\); the scheduler"
+    said = r"^The cluster tcp://a:1 can't work on the sweep \(No module named 'backtest'\); each worker needs"
     with pytest.raises(LevelbreakError, match=said):
         list(fleet([Chunk(range(10))]))
 
 
-# --- the process of a worker ---------------------------------------------------------------------------------------------
+def test_what_the_code_of_a_worker_raises_is_no_lost_worker(here, space, monkeypatch):
+    asked = []
+
+    def answer(*arguments):
+        asked.append(arguments)
+        raise FileNotFoundError("market-3 is gone")
+
+    monkeypatch.setattr(Landed, "status", "error")
+    fleet = Fleet(Here(answer), "tcp://a:1", make_task(space), lambda position: load_market("./market.toml"))
+    said = r"^The cluster tcp://a:1 can't work on the sweep \(market-3 is gone\); what is finished is kept"
+    with pytest.raises(LevelbreakError, match=said):
+        list(fleet([Chunk(range(10))]))
+    assert len(asked) == 1
 
 
-def test_a_process_that_dies_before_it_begins_is_replaced_three_times(here, space, monkeypatch):
-    monkeypatch.setattr("backtest.sweep.child.BEGIN", "raise SystemExit(1)")
-    pack_market(load_market("./market.toml"), here / "market-0")
-    task = make_task(space)
-    with pytest.raises(RuntimeError, match="dies before it begins"):
-        list(finished(task, (str(here / "market-0"),), [0], lambda: False))
+def test_what_a_worker_that_is_closed_had_in_hand_is_done_again(here, space, monkeypatch):
+    closed = [True]
+
+    def answer(*arguments):
+        if closed:
+            closed.pop()
+            raise InterruptedError("nobody waits for these points any more")
+        return answer_of(*arguments)
+
+    monkeypatch.setattr(Landed, "status", "error")
+    fleet = Fleet(Here(answer), "tcp://a:1", make_task(space), lambda position: load_market("./market.toml"))
+    assert [done.rows.num_rows for done in fleet([Chunk(range(10))])] == [10]
 
 
-def test_a_process_is_ended_when_nobody_waits_for_its_rows(here, monkeypatch):
-    pack_market(load_market("./market.toml"), here / "market-0")
-    task = make_task(make_space("./shorter.py", ["entry=0:2", "mode=wait"], markets=["./market.toml"]), None)
-    child = Child()
-    with pytest.raises(InterruptedError):
-        child.ask((task, (str(here / "market-0"),), Chunk([0]), str(here / "at"), "me"), lambda: True)
-    assert not child.lives
-
-
-@pytest.mark.parametrize(
-    ("other", "kind", "sentence"),
-    [
-        (
-            {"sources": ("0" * 64,)},
-            StrategyError,
-            "has another text of ./shorter.py than the sweep began with; copy the file",
-        ),
-        ({"version": "9.9"}, ConfigError, "has version 0.1.0 of levelbreak, the sweep 9.9; install the same."),
-    ],
-)
-def test_a_refusal_is_an_answer(here, space, other, kind, sentence):
-    task = replace(make_task(space), **other)
-    said = answered((task, (str(here / "market-0"),), Chunk([0]), str(here / "at"), "there:7"))
-    assert type(said) is kind
-    assert str(said).startswith(f"The worker there:7 {sentence}")
-    again = pickle.loads(pickle.dumps(said))
-    assert (type(again), str(again)) == (type(said), str(said))
-
-
-def test_the_engine_is_compiled_before_the_time_of_a_point_runs(here, space, monkeypatch):
-    scored = []
-    monkeypatch.setattr("backtest.engines.fast.score", lambda market, plan, venue: scored.append(market.symbols))
-    warm(make_task(space))
-    assert scored == [("FLAT",)]
-
-
-def test_a_market_survives_being_taken_apart():
-    market = load_market("deleveraging-2026")
-    plain = taken_apart(market)
-    assert type(plain["funding"]) is dict
-    assert {type(feed) for feed in plain["feeds"].values()} <= {dict}
-    back = put_together(pickle.loads(pickle.dumps(plain)))
-    assert back.close.tobytes() == market.close.tobytes()
-    assert back.passport == market.passport
+def test_a_sweep_that_starts_before_any_worker_waits_for_one(here, space):
+    """The first two looks find nobody, then there is a worker of two threads."""
+    client, looks = Here(), iter([{}, {}])
+    client.sync = lambda function, **how: next(looks, {"one": 2})
+    fleet = Fleet(client, "tcp://a:1", make_task(space), lambda position: load_market("./market.toml"))
+    assert fleet.threads == 0
+    assert sweep(space, executor=fleet).done == 10

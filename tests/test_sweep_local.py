@@ -3,17 +3,21 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sweep_made import as_bytes, make_files
 
+from backtest.errors import LevelbreakError
 from backtest.market import load_market
 from backtest.model import Market
 from backtest.sweep import make_space, make_task, sweep
-from backtest.sweep.local import local
+from backtest.sweep.local import Crew, local
 from backtest.sweep.pack import open_market, pack_market
 from backtest.sweep.work import Chunk
 
@@ -63,7 +67,7 @@ def test_a_point_that_kills_its_worker_is_a_row_and_the_others_are_done(here):
     found = sweep(space, jobs=2)
     errors = found.table(["error"])["error"].to_pylist()
     assert [i for i, sentence in enumerate(errors) if sentence] == [10, 11]
-    assert errors[10] == "Its worker died of it twice: it crashed, or needed more memory than there is."
+    assert errors[10] == "Its process died of it twice: it crashed, was killed, or needed more memory than there is."
     assert found.done == 20
 
 
@@ -87,7 +91,8 @@ def test_a_worker_that_is_killed_from_outside_costs_nothing(here):
 def children() -> list[int]:
     from joblib.externals.loky import get_reusable_executor
 
-    return list(get_reusable_executor(max_workers=2, timeout=60, initializer=_initializer())._processes)
+    told = os.getpid(), True
+    return list(get_reusable_executor(max_workers=2, timeout=60, initializer=_initializer(), initargs=told)._processes)
 
 
 def _initializer():
@@ -138,20 +143,118 @@ def test_workers_get_plain_data_only(here):
 def test_a_chunk_takes_half_a_second_whatever_a_point_costs():
     from backtest.sweep.sweep import CHUNK, Pace
 
-    pace = Pace(10**6, 2)
+    pace = Pace(10**6, lambda: 2)
     for _ in range(12):
         pace.measured(pace.take(), pace.size * 0.001)
     assert pace.size == round(CHUNK / 0.001)
-    pace = Pace(100, 2)
+    pace = Pace(100, lambda: 2)
     pace.measured(4, 0.0)
     taken = []
     while pace.left:
         taken.append(pace.take())
     assert sum(taken) == 100
     assert taken[-1] == 1  # towards the end small ones, so that no worker waits for another
-    slow = Pace(100, 1)
+    slow = Pace(100, lambda: 1)
     slow.measured(1, 30.0)
     assert slow.take() == 1
+
+
+def test_a_chunk_follows_the_workers_that_are_there():
+    """A chunk is at most what is left over twice the threads that are there when it is asked for."""
+    from backtest.sweep.sweep import Pace
+
+    there = [10]
+    pace = Pace(80, lambda: there[0])
+    pace.size = 1000  # points of half a second
+    assert pace.take() == 4  # 80 // 20
+    there[0] = 2
+    assert pace.take() == 19  # 76 // 4
+    there[0] = 0
+    assert pace.take() == 57  # nobody is there: as for one worker, all that is left
+
+
+def test_processes_that_die_before_they_begin_are_a_sentence(here):
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    ended = []
+
+    class Dead:
+        def submit(self, *what):
+            raise BrokenProcessPool
+
+        def shutdown(self, **how):
+            ended.append(how)
+
+    crew = Crew(make_task(make_space("./shorter.py", ["entry=0:2"], markets=["./market.toml"])), (here / "m",), 2)
+    crew.pool = Dead
+    with pytest.raises(LevelbreakError, match=r"^The 2 processes that score the points die before they begin, 3 times"):
+        crew.send(Chunk([0]))
+    assert len(ended) == 3
+
+
+def test_a_pool_that_another_thread_replaced_is_asked_for_again(here):
+    from joblib.externals.loky.process_executor import ShutdownExecutorError
+
+    said = [ShutdownExecutorError()]
+
+    class Pool:
+        def submit(self, *what):
+            if said:
+                raise said.pop()
+            return "sent"
+
+    crew = Crew(make_task(make_space("./shorter.py", ["entry=0:2"], markets=["./market.toml"])), (here / "m",), 2)
+    crew.pool = Pool
+    crew.send(Chunk([0]))
+    assert list(crew.flying) == ["sent"]
+
+
+def test_only_workers_that_the_main_thread_starts_are_ended_with_it(here, monkeypatch):
+    """Another thread may be gone while its workers wait for the next sweep."""
+    told = []
+    monkeypatch.setattr("joblib.externals.loky.get_reusable_executor", lambda **how: told.append(how["initargs"]))
+    crew = Crew(make_task(make_space("./shorter.py", ["entry=0:2"], markets=["./market.toml"])), (here / "m",), 2)
+    crew.pool()
+    thread = threading.Thread(target=crew.pool)
+    thread.start()
+    thread.join()
+    assert told == [(os.getpid(), True), (os.getpid(), False)]
+
+
+HOLDS = """
+import itertools, os, subprocess, sys, time
+WORKER = "import itertools, os, sys; from backtest.sweep.local import set_out; set_out(int(sys.argv[1]), True); "
+WORKER += "print('set out', flush=True); sum(itertools.repeat(1, 10**12))"
+worker = subprocess.Popen([sys.executable, "-c", WORKER, str(os.getpid())], stdout=subprocess.PIPE)
+worker.stdout.readline()
+print(worker.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process together with its parent")
+def test_a_worker_that_holds_the_interpreter_ends_with_a_process_that_is_killed():
+    with subprocess.Popen([sys.executable, "-c", HOLDS], stdout=subprocess.PIPE) as parent:
+        worker = int(parent.stdout.readline())
+        time.sleep(0.2)  # it is inside the call by now
+        assert running(worker)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while running(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        assert not running(worker)
+    finally:
+        if running(worker):
+            os.kill(worker, signal.SIGKILL)
+
+
+def running(process: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_an_executor_that_is_closed_early_ends_its_workers(here, tmp_path):

@@ -14,13 +14,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from backtest.errors import LevelbreakError
 from backtest.sweep.local import IDLE, set_out, work
 from backtest.sweep.pack import pack_plain
 from backtest.sweep.watch import NOBODY, given_up, noted
@@ -28,20 +30,29 @@ from backtest.sweep.work import Chunk, ChunkDone, Task, place
 
 __all__ = ["serve"]
 
-KEPT = 2  # markets whose files are kept
+KEPT = 2  # markets whose files are kept when nobody uses them
 LOOK = 0.5  # seconds between two looks whether anybody still waits for the rows
 TRIES = 3  # processes that may die before they begin
 
 Stopped = Callable[[], bool]
 
 
-def serve(task: Task, position: int, market: dict[str, Any], indexes: Sequence[int]) -> ChunkDone:
-    """Score points on a market, given as plain data; Dask calls this in a thread of a worker.
+def serve(asked: tuple[dict[str, Any], int, Sequence[int]]) -> ChunkDone:
+    """Score points of a market; Dask calls this in a thread of a worker.
 
-    A point of which the process dies is tried once more, alone; when it dies again, the point is a row with the reason.
+    asked: the pickled task and the market as plain data, the position of the market, and the points. A point of which the
+    process dies is tried once more, alone; when it dies again, the point is a row with the reason. An OSError of this machine is
+    a LevelbreakError that names the worker; an InterruptedError says that nobody waits any more.
     """
-    files = ("",) * position + (str(market_file(task, position, market)),)
-    parts = list(finished(task, files, indexes, is_called_off()))
+    parcel, position, indexes = asked
+    task = pickle.loads(parcel["task"])
+    try:
+        with market_file(task, position, parcel["market"]) as file:
+            parts = list(finished(task, ("",) * position + (str(file),), indexes, is_called_off()))
+    except InterruptedError:
+        raise
+    except OSError as error:
+        raise LevelbreakError(f"The worker {place()} can't go on: {error}.") from error
     return parts[0] if len(parts) == 1 else together(parts)
 
 
@@ -98,20 +109,44 @@ def is_called_off() -> Stopped:
 
 
 FILES: OrderedDict[tuple[str, int], Path] = OrderedDict()
+USERS: Counter[tuple[str, int]] = Counter()  # threads that work on each file
 LOCK = threading.Lock()
 
 
-def market_file(task: Task, position: int, market: dict[str, Any]) -> Path:
-    """Return the file of a market, written when it is asked for first."""
+@contextmanager
+def market_file(task: Task, position: int, market: dict[str, Any]) -> Iterator[Path]:
+    """Give the file of a market, written when it is asked for first; it stays at least as long as somebody uses it."""
+    key = task.id, position
     with LOCK:
-        if (task.id, position) not in FILES:
-            folder = Path(tempfile.mkdtemp(prefix="levelbreak-", dir=space_for_files()))
-            pack_plain(market, folder / f"market-{position}")
-            FILES[task.id, position] = folder / f"market-{position}"
-        FILES.move_to_end((task.id, position))
-        while len(FILES) > KEPT:
-            shutil.rmtree(FILES.popitem(last=False)[1].parent, ignore_errors=True)
-        return FILES[task.id, position]
+        if key not in FILES:
+            FILES[key] = new_file(position, market)
+        FILES.move_to_end(key)
+        USERS[key] += 1
+        file = FILES[key]
+    try:
+        yield file
+    finally:
+        with LOCK:
+            USERS[key] -= 1
+            tidy_up()
+
+
+def new_file(position: int, market: dict[str, Any]) -> Path:
+    """Return the file of a market, written in a folder of its own; nothing of it stays when that fails."""
+    folder = Path(tempfile.mkdtemp(prefix="levelbreak-", dir=space_for_files()))
+    try:
+        pack_plain(market, folder / f"market-{position}")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder / f"market-{position}"
+
+
+def tidy_up() -> None:
+    """Keep `KEPT` of the files that nobody uses, those that were asked for last."""
+    for key in [key for key in FILES if not USERS[key]][:-KEPT]:
+        del USERS[key]
+        shutil.rmtree(FILES.pop(key).parent, ignore_errors=True)
 
 
 def space_for_files() -> str | None:
@@ -165,24 +200,32 @@ class Child:
     """A process that scores chunks one after another; it ends with this one, and by itself when there is nothing to do."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-c", BEGIN, json.dumps([os.path.abspath(p) for p in sys.path]), str(os.getpid())]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.questions, self.said = self.process.stdin, self.process.stdout
         self.answers: SimpleQueue[Any] = SimpleQueue()
-        threading.Thread(target=self.listen, daemon=True).start()
+        begun: Future[subprocess.Popen[bytes]] = Future()
+        threading.Thread(target=self.attend, args=(begun,), daemon=True).start()
+        self.process = begun.result()
+        assert self.process.stdin is not None
+        self.questions = self.process.stdin
 
     @property
     def lives(self) -> bool:
         return self.process.poll() is None
 
-    def listen(self) -> None:
-        """Take what it answers, and None when it is gone."""
-        with suppress(EOFError, OSError, pickle.UnpicklingError):
+    def attend(self, begun: "Future[subprocess.Popen[bytes]]") -> None:
+        """Start it and take what it answers, and None when it is gone: the system ends it with the thread that started it, and
+        a thread of Dask's may go earlier."""
+        command = [sys.executable, "-c", BEGIN, json.dumps([os.path.abspath(p) for p in sys.path]), str(os.getpid())]
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except BaseException as error:
+            begun.set_exception(error)
+            return
+        begun.set_result(process)
+        assert process.stdout is not None
+        with process.stdout as said, suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
             while True:
-                self.answers.put(pickle.load(self.said))
-        self.process.wait()
+                self.answers.put(pickle.load(said))
+        process.wait()
         self.answers.put(None)
 
     def ask(self, question: tuple[Any, ...], stopped: Stopped) -> ChunkDone | None:
@@ -208,9 +251,8 @@ class Child:
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
-        for pipe in (self.questions, self.said):
-            with suppress(OSError):
-                pipe.close()
+        with suppress(OSError):
+            self.questions.close()
 
 
 # --- the process itself -------------------------------------------------------------------------------------------------
@@ -220,7 +262,7 @@ def main(parent: int) -> None:
     """Answer each question with what came of it; what a strategy prints goes where its complaints go."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    set_out(parent)
+    set_out(parent, tied=True)
     while True:
         bored = threading.Timer(IDLE, os._exit, (0,))
         bored.daemon = True

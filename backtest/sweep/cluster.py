@@ -1,10 +1,14 @@
 """Workers of an existing Dask cluster: the market is sent to them once, chunks follow, and rows come back.
 
 What goes out is plain data: the task, a market taken apart, and the numbers of points. Strategies and venues are loaded by the
-workers themselves. Workers may come and go: what a lost one had in hand is done again by another.
+workers themselves, and so is what scores them: the scheduler, which reads what is to be called, knows nothing of this package.
+Workers may come and go: what a lost one had in hand is done again by another.
 """
 
 import logging
+import operator
+import pickle
+import pkgutil
 import re
 import threading
 import time
@@ -14,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from importlib import import_module, metadata
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -21,7 +26,6 @@ from typing import Any
 
 from backtest.errors import ConfigError, LevelbreakError
 from backtest.model import Market
-from backtest.sweep.child import serve
 from backtest.sweep.pack import taken_apart
 from backtest.sweep.watch import given_up
 from backtest.sweep.work import Chunk, ChunkDone, Task
@@ -33,6 +37,7 @@ PATIENCE = 60.0  # seconds without any worker after which the sweep ends
 AHEAD = 2  # chunks on their way for each thread of a worker
 LOOK = 0.5  # seconds between two looks at who is there
 TRIES = 5  # times that a chunk may get lost
+SERVE = "backtest.sweep.child:serve"  # what a worker calls
 ADDRESS = re.compile(r"[a-z]+://(\[[0-9a-fA-F:.%]+\]|[^\s/:\[\]]+):(\d{1,5})")
 SAME = (
     "python",
@@ -194,7 +199,7 @@ class Fleet:
         self.waiting: deque[tuple[Chunk, int]] = deque()
         self.flying: dict[str, Flight] = {}
         self.landed: SimpleQueue[Any] = SimpleQueue()
-        self.market: tuple[int, Any] | None = None
+        self.parcel: tuple[int, Any] | None = None
         self.looked = self.seen = time.monotonic()
         self.threads = self.count()
 
@@ -249,31 +254,33 @@ class Fleet:
         return None if chunk is None else (chunk, 0)
 
     def send(self, chunk: Chunk, lost: int) -> None:
-        """Send a chunk out, after its market."""
+        """Send a chunk out, after the task and its market."""
         position = self.task.space.locate(chunk.indexes[0])[0]
-        market = self.market_there(position)
-        if market is None:
+        parcel = self.parcel_there(position)
+        if parcel is None:
             self.threads = 0  # who is there is looked at again before anything is sent
             self.again(Flight(None, chunk, lost))
             return
         key = f"levelbreak-{self.task.id}-{uuid.uuid4().hex}"
-        future = self.client.submit(serve, self.task, position, market, chunk.indexes, key=key, pure=False)
+        # resolve_name(SERVE)([parcel, ...]), made of what every Python has
+        steps = [SERVE, [parcel, position, chunk.indexes]]
+        future = self.client.submit(reduce, operator.call, steps, pkgutil.resolve_name, key=key, pure=False)
         self.flying[key] = Flight(future, chunk, lost)
         future.add_done_callback(self.landed.put)
 
-    def market_there(self, position: int) -> Any:
-        """Return the market as the workers have it, sent to all that are there now; None where that did not work."""
-        if self.market is None or self.market[0] != position or self.market[1].status != "finished":
-            self.market = None
-            plain = taken_apart(self.market_of(position))
+    def parcel_there(self, position: int) -> Any:
+        """Return the task and a market as the workers have them, sent to all that are there now; None where that did not work."""
+        if self.parcel is None or self.parcel[0] != position or self.parcel[1].status != "finished":
+            self.parcel = None
+            plain = {"task": pickle.dumps(self.task), "market": taken_apart(self.market_of(position))}
             try:
                 (there,) = self.client.scatter([plain], broadcast=True, hash=False, timeout=TIMEOUT)
             except (OSError, TimeoutError, KeyError, ValueError):
                 return None  # the workers went away meanwhile
             except Exception as error:
                 raise self.unfit(error) from error
-            self.market = position, there
-        return self.market[1]
+            self.parcel = position, there
+        return self.parcel[1]
 
     def land(self) -> Iterator[ChunkDone]:
         """Give what has come back, and take back what was lost on the way."""
@@ -296,7 +303,11 @@ class Fleet:
             raise
         except package.KilledWorker:
             yield from self.halved(flight)
-        except (package.client.FutureCancelledError, TimeoutError, OSError):
+        except InterruptedError:  # the worker was closed meanwhile
+            self.again(flight)
+        except (package.client.FutureCancelledError, TimeoutError, OSError) as error:
+            if flight.future.status == "error":  # it is no matter of the way there and back: the worker raised it
+                raise self.unfit(error) from error
             self.again(flight)
         except Exception as error:
             raise self.unfit(error) from error
@@ -306,10 +317,9 @@ class Fleet:
         while error.__cause__ is not None:
             error = error.__cause__
         why = next(iter(str(error).splitlines()), "") or type(error).__name__
-        return LevelbreakError(
-            f"The cluster {self.address} can't work on the sweep ({why.rstrip('.')}); the scheduler and each worker need "
-            f"levelbreak {self.task.version}."
-        )
+        lacks = isinstance(error, ImportError | AttributeError)
+        what = f"each worker needs levelbreak {self.task.version}." if lacks else GOES_ON
+        return LevelbreakError(f"The cluster {self.address} can't work on the sweep ({why.rstrip('.')}); {what}")
 
     def again(self, flight: Flight) -> None:
         """Have a chunk done again that was lost together with its worker, its rows or its market."""
@@ -330,7 +340,7 @@ class Fleet:
         """Call off what is on its way."""
         futures = [flight.future for flight in self.flying.values()]
         self.flying.clear()
-        self.market = None
+        self.parcel = None
         if futures and self.client.status == "running":
             self.client.cancel(futures, force=True)
 

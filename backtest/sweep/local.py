@@ -1,16 +1,20 @@
 """Workers on this machine: processes of loky that map the market into their memory and come back when one of them dies."""
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtest.errors import LevelbreakError
 from backtest.sweep.pack import open_market
 from backtest.sweep.watch import NOBODY, Noting, given_up, noted, watched
 from backtest.sweep.work import Chunk, ChunkDone, Executor, Task, Worker, enter
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["in_process", "local"]
 
 IDLE = 60  # seconds for which workers wait for another sweep of this process
+TRIES = 3  # pools that may be dead when a chunk is handed to them
 
 
 def in_process(worker: Worker, store: "Store | None" = None) -> Executor:
@@ -94,23 +99,35 @@ class Crew:
                 yield from self.landed()
 
     def send(self, chunk: Chunk) -> None:
-        from joblib.externals.loky.process_executor import BrokenProcessPool
-
+        """Send a chunk out; LevelbreakError where no process stays alive to take it."""
         note = self.markets[0].parent / f"at-{self.sent}"
         self.sent += 1
+        future = self.submitted(chunk, note)
+        self.flying[future] = Flight(chunk, note, time.monotonic())
+
+    def submitted(self, chunk: Chunk, note: Path) -> "Future[ChunkDone]":
+        from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
+
         files = tuple(map(str, self.markets))
-        for _ in range(3):
+        for _ in range(TRIES):
             try:
-                future = self.pool().submit(work, self.task, files, chunk, str(note))
-                break
+                future: Future[ChunkDone] = self.pool().submit(work, self.task, files, chunk, str(note))
+                return future
             except BrokenProcessPool:  # it died while it was idle
                 self.end()
-        self.flying[future] = Flight(chunk, note, time.monotonic())
+            except ShutdownExecutorError:  # a sweep in another thread has replaced it meanwhile
+                continue
+        raise LevelbreakError(
+            f"The {self.jobs} processes that score the points die before they begin, {TRIES} times in a row; is there memory for "
+            "them? With --jobs 1 none is needed."
+        )
 
     def pool(self) -> Any:
         from joblib.externals.loky import get_reusable_executor
 
-        return get_reusable_executor(max_workers=self.jobs, timeout=IDLE, initializer=set_out)
+        # Only the main thread is sure to live as long as the workers that it starts: sweeps of other threads share theirs.
+        told = os.getpid(), threading.current_thread() is threading.main_thread()
+        return get_reusable_executor(max_workers=self.jobs, timeout=IDLE, initializer=set_out, initargs=told)
 
     def end(self) -> None:
         """End the workers, whatever they are at."""
@@ -168,10 +185,20 @@ class Crew:
 MINE: dict[tuple[str, ...], Worker] = {}
 
 
-def set_out(parent: int | None = None) -> None:
-    """Leave Ctrl-C to the process that waits for the rows, and end when it is gone."""
+PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that a process gets when the thread that started it is gone
+
+
+def set_out(parent: int, tied: bool) -> None:
+    """Leave Ctrl-C to the process that waits for the rows, and end when it is gone.
+
+    tied: whether the thread that started this process lives as long as it is needed. Then the system ends it together with that
+    thread; else a thread of this process looks for the parent, which has to wait while a point holds the interpreter.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=outlive, args=(parent or os.getppid(),), daemon=True).start()
+    if tied and sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=outlive, args=(parent,), daemon=True).start()
 
 
 def outlive(parent: int) -> None:

@@ -21,6 +21,7 @@ from backtest.runner import market_of
 from backtest.sweep.cluster import check_address, cluster
 from backtest.sweep.columns import lengths
 from backtest.sweep.identity import data_hash, market_facts
+from backtest.sweep.limit import sensible
 from backtest.sweep.local import in_process, local
 from backtest.sweep.pack import open_market, pack_market
 from backtest.sweep.space import MOST_POINTS, Space
@@ -73,8 +74,8 @@ def sweep(
     cluster whose workers take them; yes: also run more than 10 million points.
 
     The folder is named by what was asked: the same call goes on where an earlier one was stopped. A point that fails is a row
-    with its reason. Memory does not grow with the points but by a byte for each. Errors: those of the configuration,
-    the markets and the strategies as sentences, before anything runs.
+    with its reason; one that was over its time is run again where there is more of it. Memory does not grow with the points but
+    by a byte for each. Errors: those of the configuration, the markets and the strategies as sentences, before anything runs.
     """
     check_size(space, yes)
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
@@ -83,15 +84,17 @@ def sweep(
         check_dask(dask, jobs)
     if time_limit is not None and not time_limit > 0:
         raise ConfigError(f"The time limit of a point must be above 0 s, got {time_limit:g}; leave it out for none.")
+    time_limit = sensible(time_limit)
     stock = Stock(space, keep=jobs == 1 and executor is None and dask is None and len(space.markets) == 1)
     task = make_task(space, time_limit, stock)
     with open_store(results, space, task.id) as store, ExitStack() as stack:
+        store.forget_late(time_limit)
         tally = Tally(results, space, stock.trials, store)
         stack.callback(tally.close)
         if not store.marks.all():
             there = local_executor(task, stock, store, jobs) if dask is None else cluster(dask, task, stock.market)
             run = executor or stack.enter_context(there)
-            pace = Pace(store.space.count - int(store.marks.sum()), getattr(run, "threads", jobs))
+            pace = Pace(store.space.count - int(store.marks.sum()), lambda: getattr(run, "threads", jobs))
             go(store, run, tally, pace, progress)
         return store.sweep
 
@@ -191,11 +194,14 @@ def local_executor(task: Task, stock: Stock, store: Store, jobs: int) -> Iterato
 
 
 class Pace:
-    """How many points go into the next chunk: what takes half a second at the cost measured so far, less towards the end."""
+    """How many points go into the next chunk: what takes half a second at the cost measured so far, less towards the end.
 
-    def __init__(self, left: int, jobs: int) -> None:
+    left: points to go; threads: says how many take chunks now, 0 counts as 1.
+    """
+
+    def __init__(self, left: int, threads: Callable[[], int]) -> None:
         self.left = left
-        self.jobs = jobs
+        self.threads = threads
         self.cost = 0.0
         self.size = 4
 
@@ -208,7 +214,8 @@ class Pace:
     def take(self) -> int:
         """Return the size of the next chunk."""
         least = round(SHORTEST / self.cost) if self.cost else 1
-        share = self.left if self.jobs == 1 else max(least, self.left // (2 * self.jobs))
+        jobs = max(1, self.threads())
+        share = self.left if jobs == 1 else max(least, self.left // (2 * jobs))
         size = max(1, min(self.size, share, self.left))
         self.left -= size
         return size

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtest.sweep.limit import late_words
 from backtest.sweep.point import FAILED
-from backtest.sweep.work import ChunkDone, Task
+from backtest.sweep.work import NOBODY, ChunkDone, Task
 
 if TYPE_CHECKING:
     from backtest.sweep.store import Store
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["NOBODY", "Noting", "given_up", "noted", "watched"]
 
 GRACE = 2.0, 5.0  # seconds after its time is over in which a point may still end by itself, at least and at most
-NOBODY = -1
 AT = ".at"  # the point that this process is at
 LATE = ".late"  # what the watch wrote as it ended the process; empty as long as it had no reason to
+DIED = ".died"  # the point at which the start before this one ended without the watch
 
 Note = Callable[[int], None]
 
@@ -37,13 +38,13 @@ def patience(limit: float) -> float:
 class Noting:
     """Notes each point where another process can read it, and ends this one when a point is over its time and hangs.
 
-    file: what the watch writes to as it ends the process, None for nowhere.
+    While NOBODY is noted nothing is watched. file: what the watch writes to as it ends the process, None for nowhere.
     """
 
     def __init__(self, path: str, limit: float | None, file: Any = None) -> None:
         self.limit = limit
         self.file = file
-        self.armed = -2.0
+        self.armed: float | None = None
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.ftruncate(handle, 8)
         self.page = mmap.mmap(handle, 8)
@@ -52,16 +53,23 @@ class Noting:
 
     def __call__(self, index: int) -> None:
         self.page[:8] = index.to_bytes(8, "little", signed=True)
-        now = time.monotonic()
-        if self.limit is not None and now - self.armed > 1.0:
-            self.armed = now
+        if index == NOBODY:
+            self.rest()
+        elif self.limit is not None and (self.armed is None or time.monotonic() - self.armed > 1.0):
+            self.armed = time.monotonic()
             faulthandler.dump_traceback_later(patience(self.limit), exit=True, file=self.file or silence())
+
+    def rest(self) -> None:
+        """Watch nothing until the next point."""
+        if self.armed is not None:
+            self.armed = None
+            faulthandler.cancel_dump_traceback_later()
 
     def __enter__(self) -> "Noting":
         return self
 
     def __exit__(self, *problem: object) -> None:
-        faulthandler.cancel_dump_traceback_later()
+        self.rest()
         self.page.close()
 
 
@@ -89,9 +97,9 @@ def given_up(task: Task, index: int, seconds: float) -> ChunkDone:
     from backtest.sweep.rows import table_of
 
     limit = task.time_limit
-    error = "Its worker died of it twice: it crashed, or needed more memory than there is."
+    error = "Its process died of it twice: it crashed, was killed, or needed more memory than there is."
     if limit is not None and seconds > limit:
-        error = f"It took longer than {limit:g} s, in code that can't be interrupted; give it more with --time-limit."
+        error = late_words(limit, stuck=True)
     row = {**FAILED, "seconds": seconds, "error": error}
     return ChunkDone([index], table_of(task.space, [index], [row]), seconds)
 
@@ -101,18 +109,18 @@ def given_up(task: Task, index: int, seconds: float) -> ChunkDone:
 
 @contextmanager
 def watched(task: Task, store: "Store | None") -> Iterator[tuple[list[ChunkDone], Note | None]]:
-    """Give the point of which an earlier start of this sweep ended, as a row, and what notes the points of this one.
+    """Give the point of which earlier starts of this sweep ended, as a row, and what notes the points of this one.
 
-    Nothing is watched without a store, without a time limit, or in a thread that no alarm reaches: there a point that takes
-    long would end the process though it could be waited for.
+    One start is enough where the watch ended it; where it ended by itself, killed by somebody perhaps, the same point has to be
+    the last one of two starts in a row. Nothing is watched without a store, without a time limit, or in a thread that no alarm
+    reaches: there a point that takes long would end the process though it could be waited for.
     """
     main = threading.current_thread() is threading.main_thread()
     if store is None or task.time_limit is None or not main:
         yield [], None
         return
     note, late = store.folder / AT, store.folder / LATE
-    found = [] if not hung(late) else [i for i in [noted(note)] if 0 <= i < task.space.count and not store.marks[i]]
-    began = [replace(given_up(task, index, patience(task.time_limit)), seconds=0.0) for index in found]
+    began = [replace(done, seconds=0.0) for done in ended(task, store, note, late, task.time_limit)]
     try:
         with (
             late.open("w") as file,
@@ -121,8 +129,22 @@ def watched(task: Task, store: "Store | None") -> Iterator[tuple[list[ChunkDone]
         ):
             yield began, noting
     finally:
-        for path in (late, note):
+        for path in (late, note, store.folder / DIED):
             path.unlink(missing_ok=True)
+
+
+def ended(task: Task, store: "Store", note: Path, late: Path, limit: float) -> Iterator[ChunkDone]:
+    """Give the point that is given up, if there is one; else remember the one that the start before this ended at."""
+    at, died = noted(note), store.folder / DIED
+    if not 0 <= at < task.space.count or store.marks[at]:
+        died.unlink(missing_ok=True)
+    elif hung(late):
+        yield given_up(task, at, patience(limit))
+    elif noted(died) == at:
+        died.unlink(missing_ok=True)
+        yield given_up(task, at, 0.0)
+    else:
+        died.write_bytes(at.to_bytes(8, "little", signed=True))
 
 
 def hung(late: Path) -> bool:
@@ -135,13 +157,13 @@ def hung(late: Path) -> bool:
 
 HERALD = """
 import os, sys
-note, late, sentence = sys.argv[1:]
+note, late, over, dead = sys.argv[1:]
 sys.stdin.buffer.read()
 try:
-    if os.path.getsize(late):
-        with open(note, "rb") as file:
-            point = int.from_bytes(file.read(8), "little", signed=True)
-        sys.stderr.write(sentence.format(point))
+    with open(note, "rb") as file:
+        point = int.from_bytes(file.read(8), "little", signed=True)
+    if point >= 0:
+        sys.stderr.write((over if os.path.getsize(late) else dead).format(point))
 except (OSError, ValueError):
     pass
 """
@@ -149,12 +171,16 @@ SAID = (
     "Point {{}} took longer than {limit:g} s in code that can't be interrupted, so this process had to end; what is finished is "
     "kept, and the same command makes that point a row with its reason and goes on.\n"
 )
+DEAD = (
+    "The process ended while it was at point {}; what is finished is kept, and the same command goes on. Should it end at that "
+    "point again, the start after that makes it a row.\n"
+)
 
 
 @contextmanager
 def herald(note: Path, late: Path, limit: float) -> Iterator[None]:
     """Keep a small process that says, when this one is ended by its watch, what happened: this one can't any more."""
-    command = [sys.executable, "-I", "-S", "-c", HERALD, str(note), str(late), SAID.format(limit=limit)]
+    command = [sys.executable, "-I", "-S", "-c", HERALD, str(note), str(late), SAID.format(limit=limit), DEAD]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         try:
             yield

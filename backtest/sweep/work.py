@@ -27,7 +27,9 @@ from backtest.venues import load_venue
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Chunk", "ChunkDone", "Executor", "Task", "Worker", "enter", "place", "venue_hash"]
+__all__ = ["NOBODY", "Chunk", "ChunkDone", "Executor", "Task", "Worker", "enter", "place", "venue_hash"]
+
+NOBODY = -1  # no point: what a worker notes that is at none
 
 
 @dataclass(frozen=True)
@@ -85,12 +87,19 @@ class Worker:
 
     def row(self, index: int, ticking: Clock) -> Row:
         """Return the row of a point."""
+        scorer = self.ready(index)
+        scorer.clock = ticking
+        return scorer.row(self.task.space.config(index))
+
+    def ready(self, index: int, note: Callable[[int], None] | None = None) -> Scorer:
+        """Return what scores a point, its market opened; that is none of the point's time, and is noted as nobody's."""
         market = self.task.space.locate(index)[0]
         if self.scorer is None or market != self.at:
             self.scorer = None  # the market and the memo before it go first
-            self.scorer, self.at = Scorer(self.market(market), ticking), market
-        self.scorer.clock = ticking
-        return self.scorer.row(self.task.space.config(index))
+            if note is not None:
+                note(NOBODY)
+            self.scorer, self.at = Scorer(self.market(market)), market
+        return self.scorer
 
     def market(self, position: int) -> Market:
         """Return a market of the task; one with other data than the sweep began with is a MarketError."""
@@ -115,6 +124,7 @@ class Worker:
         with clock(self.task.time_limit) as ticking:
             try:
                 for index in indexes:
+                    self.ready(index, note)
                     if note is not None:
                         note(index)
                     found.append(self.row(index, ticking))
