@@ -1,7 +1,11 @@
 """The command `intrabar` as a user types it, on a market of quarters whose every number is worked by hand."""
 
+from json import loads
+
 import pytest
 from command import FIRST, call, document
+
+from backtest.report.words import TIMES
 
 # Three hours of quarters. In the second the low of 97 comes before the entry at 102; in the third the low of 97 before the high.
 QUARTERS = [
@@ -78,15 +82,21 @@ def test_the_document_has_every_figure(here):
     (event,) = one["events"]
     assert (event["time"], event["how"], event["answer"]) == ("2026-01-01T01:00Z", "trigger", "best")
     assert found["total"]["outside"] == 1
+    # 98/102 less (98/102)*(104/102), with sizes floored to the lot
+    assert round(run["beyond"]["total_return"], 7) == round(RETURNS["truth"] - RETURNS["worst"], 7) == -0.0188389
+    assert found["total"]["beyond"]["total_return"] == -run["beyond"]["total_return"]
+    summary = one["summary"]
+    assert (summary["grade"], summary["assumptions"]["ambiguous_bars"]) == ("C", 1)
+    assert summary["metrics"]["total_return"] == run["worst"]["total_return"]
     assert (one["coarse"], one["fine"], one["drawn"]) == (3_600_000_000_000, 900_000_000_000, False)
 
 
 REPORT = """market · BTCUSDT · 2026-01-01T00:00Z to 2026-01-01T03:00Z · 3 bars of 1h
 12 finer ones of 15m
 
-strategy   return worst   truth    best   trades   liq.
-───────────────────────────────────────────────────────
-twice             -2.0%   -3.9%   +7.8%    2/1/1      0
+strategy   return worst   truth    best   trades worst/truth/best   liq.
+────────────────────────────────────────────────────────────────────────
+twice             -2.0%   -3.9%   +7.8%                     2/1/1      0
 
 strategy   max DD worst   truth   best
 ──────────────────────────────────────
@@ -97,24 +107,40 @@ Ambiguous events, each taken from the same state under worst, best and truth
 
 Whole runs: does the truth end between worst and best?
   · 1 run; 1 had an ambiguous bar
-  · the return of 1 run lies outside
+  · the return of 1 run lies outside, by 1.9 percentage points
   · 1: an earlier event went another way, after which another trade was open, or
     none
 
 twice, 2026-01-01T00:00Z to 2026-01-01T03:00Z: truth -3.9%, worst -2.0%, best
-+7.8%
++7.8%; 1.9 percentage points below both
   · left worst at 2026-01-01T01:00Z, the long of BTCUSDT: stop at 98 under
     worst, the same at 2026-01-01T02:00Z in truth
   · left best at 2026-01-01T02:00Z, the long of BTCUSDT: target at 110 under
     best, stop at 98 in truth
   · then: 2026-01-01T02:00Z, a long of BTCUSDT under worst alone
+
+Assumptions in force
+  · bars in which the order of two events is unknown, decided by the intrabar
+    rule  x1
+  · bars in a position without a mark price: margin and funding use the last
+    price  x2
+  · margin tiers that the venue does not publish, assumed  x1
+
+Data
+  · grade C, assumption: a series was assumed instead of measured
+  · price real, mark missing, funding missing, open interest missing,
+    liquidations missing, tiers assumed, macro missing
+  · BTCUSDT declares no funding, and none is paid or received; only spot has
+    none, which funding = "spot" would say.
 """
 
 
 def test_the_report_is_this(here):
     done = intrabar()
     assert done.exit_code == 0, done.output
-    assert "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" == REPORT
+    told, tiers = done.stdout.replace(TIMES, "x").split("  · margin tiers of")
+    assert "\n".join(line.rstrip() for line in told.splitlines()) + "\n" == REPORT
+    assert "no maintenance margin" in tiers
 
 
 def test_a_grid_varies_one_strategy(here):
@@ -126,6 +152,75 @@ def test_a_grid_varies_one_strategy(here):
     text = intrabar("--grid", "target=106,110").stdout
     assert "12 finer ones of 15m · twice" in text
     assert "\ntarget   return worst" in text
+
+
+FAILING = STRATEGY.replace(
+    "        first =",
+    '        if self.target == 107.0:\n            raise RuntimeError("no such target")\n        first =',
+)
+
+
+def test_points_of_a_grid_that_fail_leave_the_others_and_are_told_with_their_values(here):
+    # a target below the trigger is an invalid plan
+    (here / "twice.py").write_text(FAILING)
+    done = intrabar("--grid", "target=101,106,107", "--json")
+    assert done.exit_code == 1
+    found = loads(done.stdout)
+    assert [one["values"] for one in found["comparisons"]] == [{"target": 106}]
+    assert [(one["strategy"], one["values"]) for one in found["failed"]] == [
+        ("./twice.py", {"target": 101}),
+        ("./twice.py", {"target": 107}),
+    ]
+    assert "no such target" in found["failed"][1]["error"]
+    text = " ".join(intrabar("--grid", "target=101,106,107").stdout.split())
+    assert "· twice target=101: " in text
+    assert "· twice target=107: " in text
+
+
+def test_a_point_that_the_signal_refuses_is_one_of_them(here):
+    done = call("intrabar", "donchian_break", "-m", "./market.toml", "--grid", "lookback=1,0", "--windows", "1")
+    assert done.exit_code == 1
+    assert "· donchian_break lookback=0: The lookback" in " ".join(done.stdout.split())
+
+
+def test_where_every_point_fails_that_is_the_error(here):
+    (here / "twice.py").write_text(FAILING)
+    done = intrabar("--grid", "target=107")
+    assert done.exit_code == 2
+    assert "no such target" in " ".join(done.stderr.split())
+
+
+def test_funding_that_is_assumed_is_told(here):
+    assumed = MARKET.replace('funding = "none"', 'funding = { assume = 0.0001, every = "1h" }')
+    (here / "market.toml").write_text(assumed)
+    text = " ".join(intrabar().stdout.split())
+    assert "funding stamps that are an assumption, not data" in text
+    assert "funding assumed" in text
+
+
+def test_funding_that_the_command_assumes_for_a_hole_is_told(here):
+    (here / "market.toml").write_text(MARKET.replace('"none"', '"funding.csv"'))
+    (here / "funding.csv").write_text(f"time,funding_rate\n{FIRST},0\n{FIRST + 3600},0\n")
+    refused = intrabar()
+    assert (refused.exit_code, "--assume-funding" in refused.stderr) == (2, True)
+    done = intrabar("--assume-funding", "0.0001")
+    assert done.exit_code == 0, done.output
+    assert "funding stamps that are an assumption, not data" in " ".join(done.stdout.split())
+
+
+def test_missing_and_partial_hours_are_noted(here):
+    # the first hour has three of its quarters, the second none
+    rows = [
+        f"{FIRST + 900 * i},{','.join(map(str, row))},10" for i, row in enumerate(QUARTERS) if i not in (2, 4, 5, 6, 7)
+    ]
+    (here / "bars.csv").write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    (here / "market.toml").write_text(f'gaps = "halt"\n{MARKET}')
+    (note,) = document(intrabar("--json"))["comparisons"][0]["notes"]
+    assert note == (
+        "Of 3 bars of 1h: 1 without a price, in which nothing happens; 1 with only some of their 4 bars of 15m; what happened "
+        "in the 1 that are missing is not known."
+    )
+    assert "· Of 3 bars of 1h: 1 without a price" in " ".join(intrabar().stdout.split())
 
 
 def test_without_a_market_the_minutes_are_simulated():
@@ -157,6 +252,10 @@ def test_a_strategy_that_can_not_be_compared_leaves_the_others(here):
         (("./twice.py", "--windows", "4"), "`windows` must be 1 to the 3 bars that are traded, got 4."),
         (("./twice.py", "--windows", "0"), "`windows` must be 1 to the 3 bars that are traded, got 0."),
         (("./twice.py", "ma_cross", "--grid", "target=1,2"), "A grid varies one strategy; name it"),
+        (
+            ("./twice.py", "--grid", "intrabar=worst,best"),
+            "`intrabar` can't be varied here: each plan runs as worst, as best and on the finer bars anyway.",
+        ),
         (("./twice.py", "--grid", "traget=1,2"), "Did you mean 'target'?"),
         (("./twice.py", "--set", "traget=1"), "Did you mean 'target'?"),
         (("twise",), "No strategy named 'twise'."),

@@ -1,31 +1,31 @@
 """Whole runs under worst, best and on the finer bars: their figures, where the truth ends outside and why, and what is printed."""
 
 import io
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from intrabar_made import HOUR, QUARTER, QUIET, at, hours, random_hours, venue
+from intrabar_made import HOUR, QUIET, at, hours, random_hours, random_rows, random_venue, venue
 from real_market import HISTORY, file, needs_history, write
 from rich.console import Console
 
 from backtest import Plan, RunConfig, load_market
+from backtest.analysis import analyze
 from backtest.checks.intrabar import (
     CAUSES,
     FIGURES,
     REASONS,
-    aggregated,
     compared,
     intrabar,
     totals,
-    two_scales,
     whole_run,
     window,
     with_minutes,
 )
-from backtest.errors import ConfigError, MarketError, StrategyError
-from backtest.model import Market
+from backtest.errors import ConfigError, StrategyError
 from backtest.report import intrabar as report
 from backtest.report.intrabar import print_intrabar
 
@@ -39,6 +39,11 @@ SECOND = [(100, 100, 97, 100), (100, 103, 100, 102), (102, 102, 102, 102), (102,
 THIRD = [(102, 102, 97, 100), (100, 111, 100, 105), (105, 105, 105, 105), (105, 105, 105, 105)]
 AGAIN = Plan.long("A", at=[0], trigger=102.0, stop=98.0, target=110.0) + Plan.long("A", at=[1], stop=95.0, target=104.0)
 PARTED = hours([QUIET, SECOND, THIRD])
+
+
+def totals_of(run):
+    """Return the totals of one run alone."""
+    return totals([SimpleNamespace(runs=(run,), events=())])
 
 
 def returns(run):
@@ -112,64 +117,55 @@ def test_the_same_trades_in_other_sizes_end_outside():
     plan = Plan.long("A", at=[0], target=110.0) + Plan.long("B", at=[0], limit=95.0, target=105.0)
     run = whole_run(hours([QUIET, a], [QUIET, b]), plan, venue())
     assert returns(run) == [0.131578, 0.21578, 0.20526]
-    assert (run.cause, run.since) == ("sizes", "")
+    assert (run.cause, run.since) == ("sizes", "2026-02-03T01:00Z, the long of B: a size of 11.578, 10.526 under both")
+
+
+def test_funding_inside_a_bar_ends_outside():
+    # 10*100*0.01 = 10 due half an hour into the bar; in truth the target was taken before: 50, not 40
+    due = [(at(0, 2), 0, 0.0), (at(1, 2), 0, 0.01), (at(2, 2), 0, 0.0)]
+    up_first = [(100, 106, 97, 98), (98, 100, 94, 100), *STILL[:2]]
+    run = whole_run(hours([QUIET, up_first], funding=due), LONG, venue())
+    assert returns(run) == [-0.06, 0.05, 0.04]
+    assert (run.cause, run.since) == ("funding", "2026-02-03T01:00Z, the long of A: funding of 0, -10 under both")
+    assert run.to_dict()["beyond"] == {"total_return": pytest.approx(0.01)}
+
+
+def test_a_trade_that_ends_in_a_third_way_is_not_called_one_of_another_size():
+    # 9.803 at 102: worst is stopped at 98 in the second hour, the truth in the third, after funding of 9.803*102*0.01
+    due = [(at(k), 0, 0.01 * (k == 2)) for k in range(4)]
+    plan = Plan.long("A", at=[0], trigger=102.0, stop=98.0, target=110.0)
+    run = whole_run(hours([QUIET, SECOND, THIRD], funding=due), plan, venue())
+    assert returns(run) == [-0.039212, -0.049211060, 0.068424940]
+    assert run.since == "2026-02-03T01:00Z, the long of A: stop at 98 at 2026-02-03T02:00Z, as under neither"
+    assert run.cause == "other"
+    # the fall too is that deep: 49.21106 of 1000, against 39.212 and, from the peak of 1029.409 - 9.99906, nothing
+    assert run.beyond("max_drawdown") == pytest.approx(-0.00999906)
+    told = totals_of(run)
+    assert (told["causes"]["other"], told["drawdown_causes"]["other"], told["outside"]) == (1, 1, 1)
+    assert told["beyond"]["total_return"] == pytest.approx(0.00999906)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_lies_outside_in_return_or_drawdown_has_a_cause_and_nothing_else_has(seed):
+    rng = np.random.default_rng(seed)
+    market, where = random_hours(rng, 40, 2, 0.2), random_venue(rng)
+    run = whole_run(market, random_rows(rng, market, 0.4 * where.leverage), where)
+    assert bool(run.cause) is bool({"total_return", "max_drawdown"} & set(run.outside))
+    assert run.cause in {"", *CAUSES}
+    assert run.to_dict()["beyond"].keys() == set(run.outside)
+
+
+def test_without_an_ambiguous_bar_the_orders_are_one():
+    run = whole_run(hours([QUIET, [(100, 104, 96, 100), *STILL[:3]]]), LONG, venue())
+    assert run.worst == run.best == run.truth == run.truth_best
+    assert (run.ambiguous, returns(run)) == ((0, 0), [0.0, 0.0, 0.0])
 
 
 def test_a_window_is_a_run_of_its_own():
     part = window(hours([QUIET, DOWN_FIRST, DOWN_FIRST]), 1, 2)
-    assert (len(part), part.start_bar, len(part.fine)) == (2, 1, 8)
-
-
-# --- two scales ----------------------------------------------------------------------------------------------------
-
-
-def quarters():
-    """Two hours as a market of quarters, the first quarter of the second hour without prices."""
-    fine = hours(
-        [
-            [(1, 4, 1, 2), (2, 3, 0.5, 2), (2, 2, 2, 2), (2, 5, 2, 3)],
-            [(3, 9, 3, 4), (4, 4, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)],
-        ]
-    ).fine
-    columns = {name: getattr(fine, name).copy() for name in ("open", "high", "low", "close")}
-    for values in columns.values():
-        values[4] = np.nan
-    return Market(
-        fine.time, QUARTER, fine.symbols, *columns.values(), np.full((8, 1), 2.0), fine.funding, fine.passport
-    )
-
-
-def test_coarse_bars_have_the_first_open_the_extremes_and_the_last_close_of_what_traded():
-    market = aggregated(quarters(), HOUR)
-    assert [getattr(market, name)[:, 0].tolist() for name in ("open", "high", "low", "close", "volume")] == [
-        [1.0, 4.0], [5.0, 4.0], [0.5, 3.0], [3.0, 3.0], [8.0, 8.0],
-    ]  # fmt: skip
-    assert market.time.tolist() == [at(0), at(1)]
-    assert len(market.fine) == 7, "a quarter without prices is none"
-
-
-def test_a_market_of_finer_bars_is_put_together_and_one_that_has_them_is_taken_as_it_is():
-    assert two_scales(quarters()).interval == HOUR
-    assert two_scales(quarters(), "30m").time.tolist() == [at(0), at(0, 2), at(1), at(1, 2)]
-    market = hours([QUIET])
-    assert two_scales(market) is market
-
-
-@pytest.mark.parametrize(
-    ("coarse", "sentence"),
-    [
-        ("40m", "`coarse` must be 15m, the interval of the market market, or a multiple of it; got '40m'."),
-        ("soon", "`coarse` must be an interval like"),
-    ],
-)
-def test_coarse_bars_that_can_not_be(coarse, sentence):
-    with pytest.raises(ConfigError, match=sentence.replace("`", "`")):
-        two_scales(quarters(), coarse)
-
-
-def test_bars_that_nothing_is_finer_than_are_a_mistake():
-    with pytest.raises(MarketError, match="bars of 15m and none finer, so nothing says what happened inside a bar"):
-        two_scales(quarters(), "15m")
+    assert (len(part), part.start_bar, len(part.fine)) == (2, 1, 4)
+    assert part.fine.time.tolist() == [at(1, k) for k in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +215,8 @@ def test_totals_add_up(simulated):
     told = totals(found)
     assert told["runs"] == 6
     assert told["events"] == sum(len(one.events) for one in found) == sum(told["answers"].values())
-    assert told["outside"] == sum(told["causes"].values())
+    assert told["outside"] == told["figures"]["total_return"] == sum(told["causes"].values())
+    assert told["figures"]["max_drawdown"] == sum(told["drawdown_causes"].values())
 
 
 @needs_history
@@ -248,7 +245,10 @@ def printed(told, width=80):
 
 def document(found, **more):
     """Return what the command prints, of some comparisons."""
-    rows = [{**one.to_dict(), "label": one.config.strategy, "values": {}} for one in found]
+    rows = [
+        {**one.to_dict(), "summary": analyze(one.result).to_dict(), "label": one.config.strategy, "values": {}}
+        for one in found
+    ]
     return {"comparisons": rows, "total": totals(found), "failed": [], **more}
 
 
@@ -271,8 +271,42 @@ def test_a_report_without_an_ambiguous_event_says_so(simulated):
     assert "the return of 0 runs lies outside" in text
 
 
+def test_strategies_that_no_order_makes_another_are_one_line(simulated):
+    found = [
+        compared(simulated, config, 1) for config in (RunConfig("buy_and_hold"), RunConfig("funding_carry"), CONFIG)
+    ]
+    text = " ".join(printed(document(found), 120).split())
+    assert "2 without an ambiguous bar, the same as worst, truth and best: buy_and_hold; funding_carry" in text
+    assert text.count("buy_and_hold") == 1
+    assert "a narrow bracket makes some" not in text
+    assert "a narrow bracket makes some" in " ".join(printed(document(found[:2])).split())
+
+
+def test_a_drawdown_outside_is_told_by_how_much_and_why(simulated):
+    one = compared(simulated, RunConfig("buy_and_hold"), 1)
+    low, high = (
+        {"total_return": r, "max_drawdown": d, "liquidations": 0, "trades": 3} for r, d in ((-0.1, -0.04), (0.1, -0.01))
+    )
+    truth = {**low, "total_return": 0.0, "max_drawdown": -0.055}
+    run = replace(one.whole, worst=low, best=high, truth=truth, ambiguous=(2, 0), cause="trades", since="a trade")
+    text = " ".join(printed(document([replace(one, whole=run)]), 120).split())
+    assert "the return of 0 runs lies outside ·" in text
+    assert (
+        "the max drawdown of 1 run lies outside, by 1.5 percentage points · 1: an earlier event went another way"
+        in text
+    )
+    assert (
+        "truth 0.0%, worst -10.0%, best +10.0% · max drawdown: truth -5.5%, worst -4.0%, best -1.0%; 1.5 percentage"
+        in text
+    )
+    assert "points deeper than both" in text
+
+
 def test_what_was_not_run_is_named(simulated):
     text = printed(
-        document([compared(simulated, CONFIG, 1)], failed=[{"strategy": "ma_cross", "error": "It has no plan."}])
+        document(
+            [compared(simulated, CONFIG, 1)],
+            failed=[{"strategy": "ma_cross", "values": {}, "error": "It has no plan."}],
+        )
     )
     assert "· ma_cross: It has no plan." in text

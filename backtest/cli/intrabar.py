@@ -62,6 +62,7 @@ def intrabar(
 
     The market has bars of 1m, or `fine` ones; a simulated market without them gets simulated minutes inside its bars.
     """
+    from backtest.analysis import analyze
     from backtest.checks.intrabar import totals, two_scales
     from backtest.report.intrabar import print_intrabar
     from backtest.runner import market_of
@@ -72,7 +73,10 @@ def intrabar(
         asked = asked_of(strategy or [], grid or [], assignments(set_ or []), base)
         loaded = two_scales(market_of(base), coarse, seed)
         found, failed = compared_each(asked, loaded, windows)
-    comparisons = [{**one.to_dict(), "label": label, "values": values} for label, values, one in found]
+    comparisons = [
+        {**one.to_dict(), "summary": analyze(one.result).to_dict(), "label": label, "values": values}
+        for label, values, one in found
+    ]
     told = {"comparisons": comparisons, "total": totals(one for *_, one in found), "failed": failed}
     print_json(told) if json else print_intrabar(told, terminal())
     if failed and strategy:
@@ -96,29 +100,29 @@ def asked_of(
 
     base = replace(base, parameters=tuple(parameters.items()))
     space = make_space(names[0], grid, markets=(base.market,), base=base)
+    if any(axis.account and axis.setting == "intrabar" for axis in space.axes):
+        raise ConfigError(
+            "`intrabar` can't be varied here: each plan runs as worst, as best and on the finer bars anyway."
+        )
     return [(names[0], space.values(i), space.config(i)) for i in range(len(space))]
 
 
 def compared_each(
     asked: "Sequence[tuple[str, dict[str, Any], RunConfig]]", loaded: "Market", windows: int | None
-) -> "tuple[list[tuple[str, dict[str, Any], Intrabar]], list[dict[str, str]]]":
-    """Return the comparisons, and the sentence of each that could not be made; where none could, that is the error."""
+) -> "tuple[list[tuple[str, dict[str, Any], Intrabar]], list[dict[str, Any]]]":
+    """Return the comparisons, and what each that could not be made was, with the sentence; where none could, that is the error."""
     from backtest.checks.intrabar import compared
     from backtest.report.stages import stages
 
     found: list[tuple[str, dict[str, Any], Intrabar]] = []
-    failed: list[dict[str, str]] = []
+    failed: list[dict[str, Any]] = []
     with stages() as advance:
         for i, (label, values, config) in enumerate(asked):
             advance("plans", i, len(asked))
             try:
                 found.append((label, values, compared(loaded, config, windows)))
-            except ConfigError:
-                raise
             except LevelbreakError as error:
-                if not found and len(asked) == 1:
-                    raise
-                failed.append({"strategy": label, "error": str(error)})
+                failed.append({"strategy": label, "values": values, "error": str(error)})
     if not found:
         raise ConfigError(failed[0]["error"])
     return found, failed

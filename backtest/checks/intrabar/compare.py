@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
+from backtest.checks.intrabar.bars import note_on_bars
 from backtest.checks.intrabar.course import Course
 from backtest.checks.intrabar.events import ANSWERS, REASONS, Event, events_of
 from backtest.checks.intrabar.panels import two_scales
-from backtest.checks.intrabar.runs import CAUSES, FIGURES, WholeRun, whole_run, window
+from backtest.checks.intrabar.runs import CAUSES, EXPLAINED, FIGURES, WholeRun, whole_run, window
+from backtest.engines.fast import execute
 from backtest.errors import ConfigError, StrategyError
-from backtest.model import Market, RunConfig
+from backtest.model import Market, Result, RunConfig
 from backtest.plugins import BacktraderStrategy, load_strategy, make_plan
-from backtest.runner import configure, market_of, parameters_of, venue_of
+from backtest.runner import configure, market_of, parameters_of, venue_of, with_tiers
 
 __all__ = ["WINDOWS", "Intrabar", "compared", "intrabar", "totals"]
 
@@ -28,8 +28,9 @@ class Intrabar:
     """One strategy under worst, best and on the finer bars.
 
     whole: the run over the whole span; windows: the runs over its parts, each from a flat account; events: the ambiguous ones of
-    the whole run under worst, each from the state that it had there; coarse, fine: intervals in ns; drawn: the finer bars are
-    simulated; notes: sentences on what the comparison can't see.
+    the whole run under worst, each from the state that it had there; result: that run in full, with what it assumes and how its
+    data stand; coarse, fine: intervals in ns; drawn: the finer bars are simulated; notes: sentences on what the comparison
+    can't see.
     """
 
     config: RunConfig
@@ -43,6 +44,7 @@ class Intrabar:
     whole: WholeRun
     windows: tuple[WholeRun, ...]
     events: tuple[Event, ...]
+    result: Result
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -57,8 +59,8 @@ class Intrabar:
 
     @property
     def causes(self) -> dict[str, int]:
-        """How many runs lie outside, by cause."""
-        found = Counter(run.cause for run in self.runs if run.cause)
+        """How many runs have a return that lies outside, by cause."""
+        found = Counter(run.cause for run in self.runs if "total_return" in run.outside)
         return {cause: found[cause] for cause in CAUSES}
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,12 +106,13 @@ def compared(market: Market, config: RunConfig, windows: int | None = None) -> I
             f"{strategy.name} is a strategy of backtrader: it runs bar by bar and has no plan that could be walked on finer "
             "bars as it stands."
         )
-    plan, venue = make_plan(strategy, market), venue_of(config, market)
-    windows = windows_of(market, windows)
-    fine = market.fine
+    windows, venue, fine = windows_of(market, windows), venue_of(config, market), market.fine
     assert fine is not None
+    plan = make_plan(strategy, market)
+    config = replace(config, engine=None, parameters=parameters_of(strategy, config))
+    result = execute(market, plan, replace(venue, intrabar="worst"))
     return Intrabar(
-        config=replace(config, engine=None, parameters=parameters_of(strategy, config)),
+        config=config,
         market=market.name,
         grade=market.passport.grade,
         symbols=market.symbols,
@@ -119,7 +122,8 @@ def compared(market: Market, config: RunConfig, windows: int | None = None) -> I
         drawn=any(s.name.endswith(".fine") and s.origin == "simulated" for s in market.passport.series),
         whole=whole_run(market, plan, venue),
         windows=tuple(whole_run(part, plan, venue) for part in parts(market, windows)) if windows > 1 else (),
-        events=tuple(events_of(Course.of(market, plan, venue))),
+        events=tuple(events_of(Course.of(market, plan, venue))) if "ambiguous_bars" in result.assumptions else (),
+        result=replace(result, config=config, passport=with_tiers(result)),
         notes=tuple(notes_on(market)),
     )
 
@@ -144,18 +148,15 @@ def notes_on(market: Market) -> Iterable[str]:
     assert fine is not None
     if market.mark is not None and fine.mark is None:
         yield "The finer bars have no mark prices; on them the last price liquidates."
-    priced = np.flatnonzero(~np.isnan(market.open).all(axis=1))
-    traded = market.time[priced[priced >= market.start_bar]]
-    begins = np.searchsorted(fine.time, traded)
-    bare = int(np.count_nonzero(np.searchsorted(fine.time, traded + market.interval) == begins))
-    if bare:
-        yield f"{bare:,} of {traded.size:,} bars have no finer ones; in those the truth is what worst says."
+    if told := note_on_bars(market):
+        yield told
 
 
 def totals(found: Iterable[Intrabar]) -> dict[str, Any]:
     """Return, of several comparisons together, how many runs end outside and by which cause, and what the events came to.
 
-    figures: name -> in how many runs that figure of the truth lies outside what worst and best span.
+    figures: name -> in how many runs that figure of the truth lies outside what worst and best span; beyond: name -> by how much
+    at most; causes, drawdown_causes: of the runs whose return, and whose max drawdown, lies outside.
     """
     found = tuple(found)
     runs = [run for one in found for run in one.runs]
@@ -164,11 +165,18 @@ def totals(found: Iterable[Intrabar]) -> dict[str, Any]:
     return {
         "runs": len(runs),
         "ambiguous_runs": sum(run.ambiguous[0] > 0 for run in runs),
-        "outside": sum(bool(run.cause) for run in runs),
-        "causes": {cause: sum(run.cause == cause for run in runs) for cause in CAUSES},
+        "outside": sum("total_return" in run.outside for run in runs),
+        **{f"{kind}causes": causes_of(runs, name) for kind, name in zip(("", "drawdown_"), EXPLAINED, strict=True)},
         "figures": {name: sum(run.beyond(name) != 0.0 for run in runs) for name in FIGURES},
+        "beyond": {name: max((abs(run.beyond(name)) for run in runs), default=0.0) for name in FIGURES},
         "events": len(events),
         "answers": {answer: sum(event.answer == answer for event in events) for answer in ANSWERS},
         "reasons": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
         "unsettled": sum(not event.settled for event in events),
     }
+
+
+def causes_of(runs: Iterable[WholeRun], figure: str) -> dict[str, int]:
+    """Return cause -> how many runs that figure lies outside in for it."""
+    found = Counter(run.cause for run in runs if figure in run.outside)
+    return {cause: found[cause] for cause in CAUSES}

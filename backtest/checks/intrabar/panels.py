@@ -6,7 +6,7 @@ import numpy as np
 
 from backtest.checks.intrabar.minutes import with_minutes
 from backtest.errors import ConfigError, MarketError
-from backtest.market.clock import grid_offset, interval_text, parse_interval
+from backtest.market.clock import MINUTE, grid_offset, interval_text, parse_interval
 from backtest.model import Mark, Market
 from backtest.model.arrays import HOUR, Float, Int64
 
@@ -29,9 +29,12 @@ def two_scales(market: Market, coarse: str | None = None, seed: int | None = Non
         return market
     if not is_simulated(market):
         have = f"bars of {interval_text(market.interval)} and none finer"
+        multiple = "choose a multiple of its bars for `coarse`, such as 1h"
+        do = multiple if market.interval < HOUR else "declare it with bars of 1m"
         raise MarketError(
-            f"The market {market.name} has {have}, so nothing says what happened inside a bar. Give it `fine` bars, or "
-            "declare it with bars of 1m."
+            f"The market {market.name} has {have}, so nothing says what happened inside a bar. Give it `fine` bars, or {do}."
+            if market.interval > MINUTE
+            else f"The market {market.name} has {have}, so nothing says what happened inside a bar; {multiple}."
         )
     return with_minutes(market, 0 if seed is None else seed)
 
