@@ -1,6 +1,8 @@
 """The commands `forward` and `optimise` as a user types them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from choices_made import STRATEGY
@@ -134,3 +136,71 @@ def test_a_mistake_is_a_sentence_and_code_2(folder, arguments, sentence):
     assert done.exit_code == 2
     assert sentence in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+STUCK = """        if self.hold == 9:
+            sum(itertools.repeat(1, 10**12))
+        if self.side"""
+
+
+def typed(*words):
+    """Start the command in a process of its own, which may end."""
+    command = [sys.executable, "-c", "from backtest.cli import main; main()", *words]
+    market = ("-m", "./market.toml", "--results", "kept", "--time-limit", "1")
+    return subprocess.run([*command, *market], capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def stuck(folder):
+    """A point of the strategy holds the interpreter inside one call, where no alarm reaches it."""
+    text = (folder / "turns.py").read_text().replace("        if self.side", STUCK, 1)
+    (folder / "stuck.py").write_text(text.replace("import numpy", "import itertools\n\nimport numpy"))
+
+
+def test_a_walk_in_which_a_point_hangs_ends_and_says_which_point_it_was(stuck):
+    done = typed("forward", "./stuck.py", "--grid", "hold=6,9", "--train", "20d", "--test", "20d")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "The point hold=9 took longer than 1 s in code that can't be interrupted, so this process had to end; leave it out, or "
+        "give it more with --time-limit.\n",
+    )
+
+
+def test_processes_of_a_walk_pass_over_a_point_that_hangs(stuck):
+    done = typed(
+        "forward", "./stuck.py", "--grid", "hold=3,6,9", "--train", "30d", "--test", "30d", "--jobs", "2", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [fold["values"]["hold"] in (3, 6) for fold in told["folds"]] == [True]
+    assert (
+        "1 of them failed, the first: It took longer than 1 s, in code that can't be interrupted"
+        in told["overfitting"]["said"]
+    )
+    assert len(read_trials("kept")) == 3
+
+
+def test_an_optimisation_in_which_a_point_hangs_goes_on_without_it(stuck):
+    words = ("optimise", "./stuck.py", "--grid", "hold=6,9", "--trials", "40", "--json")
+    first = typed(*words)
+    assert (first.returncode, first.stdout) == (1, "")
+    assert first.stderr.startswith("The point hold=9 took longer than 1 s in code that can't be interrupted")
+    assert first.stderr.endswith("what was tried is kept, and the same command goes on without that point.\n")
+    second = typed(*words)
+    assert second.returncode == 0, second.stderr
+    told = json.loads(second.stdout)
+    assert (told["tried"], told["failed"], told["best"][0]["values"]) == (2, 1, {"hold": 6})
+
+
+def test_a_walk_that_is_stopped_says_that_it_is_not_kept(folder, monkeypatch):
+    import backtest.sweep.forward as module
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "judged", stop)
+    done = forward(*GRID)
+    assert done.exit_code == 130
+    assert done.stderr == "stopped; a walk is kept only when it has ended, so the same command begins anew\n"
+    assert not list((folder / "kept").glob("forward_*"))

@@ -205,3 +205,14 @@ def test_a_window_outside_the_scored_bars_is_refused(first, last):
         ConfigError, match=f"The bars {first} to {last - 1} are no part of what the market walks trades, 10 to 99"
     ):
         window(market, first, last)
+
+
+@pytest.mark.parametrize(("groups", "tested"), [(40, 20), (10**9, 5 * 10**8), (10_001, 1), (16, 8)])
+def test_more_folds_than_can_be_walked_are_a_sentence(groups, tested):
+    sentence = (
+        f"There are more than 10,000 ways to test {tested:,} of {groups:,} groups, and each is a fold; give fewer"
+    )
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        path_count(groups, tested)
+    path_count(16, 6)  # 8,008
+    path_count(10_000, 1)

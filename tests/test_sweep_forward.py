@@ -1,15 +1,17 @@
 """Walk-forward: what is chosen, what it is traded on, and what the tests come to."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from choices_made import made_market, write_strategy
+from choices_made import STRATEGY, made_market, write_strategy
 from study_walks import bars_of_path, market
 
 from backtest.analysis import analyze
+from backtest.catalogue.trials import read_trials
 from backtest.errors import ConfigError
 from backtest.runner import run_on
 from backtest.sweep import make_space
@@ -138,6 +140,50 @@ def test_every_point_and_the_walk_itself_are_trials_once(tmp_path):
     assert other.assessment.luck.trials == 18
 
 
+def test_the_time_that_a_point_may_take_and_the_processes_make_no_other_walk(tmp_path):
+    space = make_space(write_strategy(tmp_path), ["hold=2:8:2"], markets=("walks",))
+    settings = [{}, {"time_limit": 50.0}, {"time_limit": 60.0, "jobs": 2}]
+    found = [walk(tmp_path, made_market(300), space, train=100, test=100, **more) for more in settings]
+    assert len({one.identity for one in found}) == 1
+    assert found[-1].assessment.luck.trials == 5
+
+
+REFUSES = (
+    STRATEGY
+    + """
+    def __post_init__(self):
+        if self.hold == 7:
+            raise ValueError("seven is none")
+"""
+)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_points_that_fail_are_no_trials_whether_they_are_looked_at_or_not(tmp_path, jobs):
+    space = make_space(write_strategy(tmp_path, REFUSES), ["hold=5:9", *SIDES], markets=("walks",))
+    found = walk(tmp_path, made_market(300), space, train=100, test=100, most=3, jobs=jobs)
+    assert found.assessment.luck.trials == 8 + 1
+    trials = read_trials(tmp_path / "results")
+    assert len(trials) == 9
+    assert all(math.isfinite(one.sharpe) for one in trials)
+
+
+def test_a_point_that_is_not_looked_at_is_the_trial_that_its_run_is(tmp_path):
+    space = make_space(write_strategy(tmp_path), ["hold=5:9", *SIDES], markets=("walks",))
+    for most in (3, 10):
+        found = walk(tmp_path, made_market(300), space, train=100, test=100, most=most)
+    assert found.assessment.luck.trials == 10 + 2  # the number of those looked at makes another walk
+
+
+def test_ten_million_points_are_asked_for(tmp_path):
+    path = write_strategy(tmp_path)
+    space = make_space(path, ["hold=1:4000", "every=1:4000"], markets=("walks",))
+    with pytest.raises(ConfigError, match="These are 16,000,000 points, more than 10,000,000; sample some"):
+        walk(tmp_path, made_market(200), space)
+    with pytest.raises(ConfigError, match="A training of 400 bars leaves nothing to test"):
+        walk(tmp_path, made_market(200), space, train=400, yes=True)
+
+
 def test_two_processes_choose_what_one_does(tmp_path):
     space = make_space(write_strategy(tmp_path), ["hold=2:16:2", *SIDES], markets=("walks",))
     one, two = (walk(tmp_path, made_market(600), space, train=200, test=200, jobs=jobs) for jobs in (1, 2))
@@ -181,6 +227,8 @@ def test_a_market_too_short_for_cross_validation_says_so(tmp_path):
             "Fold 1 has a training of 50 bars, of which purge and embargo (50 + 0 bars) leave 0; give a longer --train",
         ),
         ({"tested": 6}, "Of 6 groups at least 1 and at most 5 can be tested at a time, got 6."),
+        ({"groups": 40, "tested": 20}, "There are more than 10,000 ways to test 20 of 40 groups, and each is a fold;"),
+        ({"time_limit": 0.0}, "The time limit of a point must be above 0 s, got 0; leave it out for none."),
         ({"jobs": 0}, "`jobs` must be a number of processes from 1, got 0."),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from backtest.sweep.folds import window
 from backtest.sweep.identity import data_hash
 from backtest.sweep.objectives import read_constraint
 from backtest.sweep.point import score_point
-from backtest.sweep.study import configured
+from backtest.sweep.study import Search, configured, late_path, mend, open_study
 
 
 def space_of(tmp_path, *grid, base=None, text=STRATEGY):
@@ -71,6 +72,53 @@ def test_a_last_line_cut_off_by_a_kill_is_dropped(tmp_path):
     path.write_bytes(whole + b'{"op_code": 4, "wor')
     found = search(tmp_path, space, 9)
     assert (found.resumed, found.trials) == (6, 9)
+
+
+def test_a_line_that_another_process_is_writing_is_kept(tmp_path):
+    from optuna.storages import journal
+
+    path, first, last = tmp_path / "study.journal", b'{"op_code": 1}\n', b'{"op_code": 4, "worker": "w"}\n'
+    path.write_bytes(first + last[:9])
+    lock = journal.JournalFileSymlinkLock(str(path))
+    lock.acquire()
+    mender = threading.Thread(target=mend, args=(journal, path))
+    mender.start()
+    mender.join(0.2)
+    assert mender.is_alive()
+    with path.open("ab") as file:
+        file.write(last[9:])
+    lock.release()
+    mender.join(10)
+    assert path.read_bytes() == first + last
+    path.write_bytes(first + last[:9])
+    mend(journal, path)
+    assert path.read_bytes() == first
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_trials_that_a_kill_left_behind_do_not_count(tmp_path):
+    import optuna
+
+    space = space_of(tmp_path)
+    path = search(tmp_path, space, 5).path
+    study = open_study(optuna, path, path.stem.rpartition("_")[2], Search())
+    for _ in range(4):
+        study.ask()
+    found = search(tmp_path, space, 12)
+    assert (found.resumed, found.trials) == (5, 12)
+    states = [trial.state.name for trial in open_study(optuna, path, found.identity, Search()).get_trials()]
+    assert (states.count("RUNNING"), states.count("COMPLETE")) == (4, 12)
+
+
+def test_a_point_that_ended_its_process_is_left_out_by_the_next_start(tmp_path):
+    space = space_of(tmp_path, "hold=2,4,6")
+    path = search(tmp_path / "elsewhere", space, 1).path
+    late = tmp_path / "results" / late_path(path).name
+    late.parent.mkdir()
+    late.write_text("hold=4\n")
+    found = search(tmp_path, space, 60, time_limit=30.0)
+    assert (found.tried, found.failed) == (3, 1)
+    assert found.reason.startswith("It took longer than it may, in code that can't be interrupted")
 
 
 def test_a_file_that_is_no_study_is_a_sentence(tmp_path):
@@ -193,6 +241,7 @@ def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
+        ({"time_limit": -1.0}, "The time limit of a point must be above 0 s, got -1; leave it out for none."),
         ({"trials": 0}, "`trials` must be at least 1, got 0."),
         (
             {"holdout": 0.0},

@@ -26,7 +26,8 @@ from backtest.sweep.overfit import (
     point_returns,
     sharpes_of,
 )
-from backtest.sweep.tried import TrialBook
+from backtest.sweep.point import score_point
+from backtest.sweep.tried import Known, TrialBook
 from backtest.sweep.verdict import judge_sweep
 
 
@@ -118,6 +119,24 @@ def test_the_holding_time_is_what_is_known_at_a_bar(tmp_path):
     assert result.trades_table.entry_bar.tolist() == [1, 51, 101, 151]
     assert [longest_holding(result, until) for until in (1, 11, 41, 60, 200)] == [0, 10, 40, 40, 40]
     assert longest_holding(result, 60, first=45) == 9
+    assert longest_holding(result, 60, first=30) == 11  # the first was entered before and is held up to bar 41
+    assert longest_holding(result, 40, first=30) == 10  # and through all that is seen
+    assert longest_holding(result, 50, first=41) == 0
+
+
+def test_a_point_that_failed_before_is_not_run_again(tmp_path):
+    space = make_space(write_strategy(tmp_path), ["hold=3,6,9"], markets=("walks",))
+    asked = []
+
+    def config_of(point):
+        asked.append(point)
+        return space.config(point)
+
+    found = point_returns(made_market(), config_of, range(3), failed={1: "It hung.", 7: "Not asked for."})
+    assert (asked, found.points, found.failed) == ([0, 2], (0, 2), {1: "It hung."})
+    assert found.said == "1 of them failed, the first: It hung."
+    with pytest.raises(ConfigError, match=re.escape("It hung.")):
+        point_returns(made_market(), config_of, [1], failed={1: "It hung."})
 
 
 def test_a_point_that_fails_is_told_and_where_all_fail_the_reason_is_raised(tmp_path):
@@ -138,9 +157,11 @@ def test_points_are_trials_under_the_ids_of_their_runs(tmp_path):
     record_trials(results, [trial_of(run, 0.1, 20, source=describe_strategy(path).source_sha256)])
     found = point_returns(market, space.config, [0, 2])
     book = TrialBook(market, results)
-    book.add_points(space.config, found, range(4))
+    other = score_point(market, space.config(3))
+    book.add_points(space.config, found, {1: Known(0.5), 3: Known(other["sharpe"], other["run"])})
     trials = load_trials(results, path, data_hash(market, space.config(0)))
     assert trials.count == 4  # the run is one of them
+    book.add_points(space.config, point_returns(market, space.config, range(4)))  # under the same ids, so none is new
     assert read_trials(results)[0].kind == "run"
     assert np.isfinite(trials.sharpes).all()
     assert book.trials(space.config(0)).count == 4

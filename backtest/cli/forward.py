@@ -65,6 +65,7 @@ def forward(
     draw: Annotated[int, typer.Option("--draw", metavar="N", help="Number of the draw, for --random and --latin.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes.")] = 1,
     time_limit: TimeLimit = 60.0,
+    yes: Annotated[bool, typer.Option("--yes", help="Also walk more than 10 million points.")] = False,
     market: MarketName = None,
     set_: Parameters = None,
     venue: VenueName = None,
@@ -86,13 +87,17 @@ def forward(
     account = {"cash": cash, "leverage": leverage, "margin_mode": margin, "intrabar": intrabar}
     base = base_config(market, venue, account, seed=seed, assume_funding=assume_funding)
     space = space_of(strategy, grid or [], base, set_ or [], random, latin, draw)
-    with data_folder(folder), stages() as advance:
-        found = walk_forward(
-            space, None, train, test, anchored=anchored, purge=purge, embargo=embargo, metric=metric,
-            constraints=limits(constraint), groups=groups, tested=tested, jobs=jobs, time_limit=time_limit,
-            seed=seed or 0, results=results, progress=advance,
-        )  # fmt: skip
-        paths = keep_forward(found, results)
+    try:
+        with data_folder(folder), stages() as advance:
+            found = walk_forward(
+                space, None, train, test, anchored=anchored, purge=purge, embargo=embargo, metric=metric,
+                constraints=limits(constraint), groups=groups, tested=tested, jobs=jobs, time_limit=time_limit,
+                seed=seed or 0, results=results, progress=advance, yes=yes,
+            )  # fmt: skip
+            paths = keep_forward(found, results)
+    except KeyboardInterrupt:
+        typer.echo("stopped; a walk is kept only when it has ended, so the same command begins anew", err=True)
+        raise typer.Exit(130) from None
     if json:
         print_json({**found.to_dict(), "files": [str(path) for path in paths]})
         return

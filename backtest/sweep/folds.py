@@ -32,6 +32,8 @@ Span = tuple[int, int]
 """A stretch of bars: the first, and the one behind the last."""
 
 UNITS = {"m": HOUR // 60, "h": HOUR, "d": DAY, "w": 7 * DAY}
+MOST_FOLDS = 10_000
+"""Folds of a cross-validation, at most, [D]: so many choices among two thousand points take minutes."""
 LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([mhdw]?)")
 
 
@@ -149,6 +151,11 @@ def check_groups(groups: int, tested: int) -> None:
     if not 1 <= tested < groups:
         raise ConfigError(
             f"Of {groups} groups at least 1 and at most {groups - 1} can be tested at a time, got {tested}."
+        )
+    if groups > MOST_FOLDS or math.comb(groups, tested) > MOST_FOLDS:
+        raise ConfigError(
+            f"There are more than {MOST_FOLDS:,} ways to test {tested:,} of {groups:,} groups, and each is a fold; give fewer "
+            "--groups, or a smaller --tested."
         )
 
 

@@ -25,10 +25,10 @@ from backtest.sweep.overfit import (
     longest_holding,
     point_returns,
 )
-from backtest.sweep.scoring import rows_on
+from backtest.sweep.scoring import prepare, rows_on, run_in_time, scored
 from backtest.sweep.stability import Stability, stability
 from backtest.sweep.stitch import closed_out, stitch
-from backtest.sweep.tried import TrialBook
+from backtest.sweep.tried import Known, TrialBook
 
 if TYPE_CHECKING:
     from backtest.analysis import Assessment
@@ -171,15 +171,19 @@ def walk_forward(
     *,
     results: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    yes: bool = False,
     **settings: Any,
 ) -> Forward:
     """Walk a space of points forward through a market: choose in each training, trade in the test behind it.
 
     market: None for the one that the space names; results: the folder with the record of trials, to which all points and the
-    walk itself are added, None for the usual one; settings: those of `Walk`. A point is chosen on a market that ends where its
-    training ends, and traded on one that ends where its test ends, with every bar before the test as warm-up. What can't be
-    done is a ConfigError.
+    walk itself are added, None for the usual one; yes: also walk more than 10 million points; settings: those of `Walk`. A
+    point is chosen on a market that ends where its training ends, and traded on one that ends where its test ends, with every
+    bar before the test as warm-up. What can't be done is a ConfigError.
     """
+    from backtest.sweep.sweep import check_size
+
+    check_size(space, yes)
     config, walk = single(space), Walk(train, test, **settings)
     walk = replace(walk, metric=objective_named(walk.metric), constraints=tuple(walk.constraints))
     if market is None:
@@ -187,9 +191,9 @@ def walk_forward(
 
         market = market_of(config)
     plain = folds_of(market, walk)
-    points, said = chosen_points(range(len(space)), walk.most, walk.seed)
     check_groups(walk.groups, walk.tested)
-    found, held = returns_and_holding(market, space, points, said, plain, walk, progress)
+    prepare(space)
+    found, others, held = returns_and_holding(market, space, plain, walk, progress)
     purges = held if walk.purge is None else [bars_of(walk.purge, market.interval, "purge")] * len(plain)
     gap = 0 if walk.embargo is None else bars_of(walk.embargo, market.interval, "embargo")
     folds = [gapped(fold, width, gap, walk.purge is None) for fold, width in zip(plain, purges, strict=True)]
@@ -197,7 +201,7 @@ def walk_forward(
         walked(market, space, fold, width, walk, progress, len(folds))
         for fold, width in zip(folds, purges, strict=True)
     )
-    return judged(market, space, walk, steps, found, results)
+    return judged(market, space, walk, steps, found, others, results)
 
 
 def single(space: "Space") -> RunConfig:
@@ -217,22 +221,25 @@ def folds_of(market: Market, walk: Walk) -> tuple[Fold, ...]:
 def returns_and_holding(
     market: Market,
     space: "Space",
-    points: Sequence[int],
-    said: str,
     folds: Sequence[Fold],
     walk: Walk,
     progress: Progress | None,
-) -> tuple[PointReturns, list[int]]:
-    """Return the points' daily returns, and by fold the longest holding time that they show in its training, before its test."""
+) -> tuple[PointReturns, dict[int, Known], list[int]]:
+    """Return the points' daily returns, what is known of the others, and by fold the longest holding time that they show in it."""
+    points, said = chosen_points(range(len(space)), walk.most, walk.seed)
     held = [0] * len(folds)
 
     def look(point: int, result: Result) -> None:
         for k, fold in enumerate(folds):
             held[k] = max(held[k], longest_holding(result, fold.test[0][0], fold.train[0][0]))
 
+    done, limit = stage(progress, "every point once", len(space)), walk.time_limit
+    others, failed = scored(space, market, frozenset(points), done, limit, walk.jobs)
     done = stage(progress, "daily returns", len(points))
-    limit = walk.time_limit
-    return point_returns(market, space.config, points, said=said, each=look, progress=done, time_limit=limit), held
+    found = point_returns(
+        market, space.config, points, said=said, each=look, progress=done, time_limit=limit, failed=failed
+    )
+    return found, others, held
 
 
 def stage(progress: Progress | None, name: str, count: int) -> Callable[[int], None] | None:
@@ -261,7 +268,7 @@ def walked(
     learnt = window(market, *fold.train[0])
     point, value = best_point(space, learnt, walk.metric, walk.constraints, done, walk.time_limit, walk.jobs)
     first, last = fold.test[0]
-    result = closed_out(traded(window(market, first, last), space, point), last - 1)
+    result = closed_out(traded(window(market, first, last), space, point, walk.time_limit), last - 1)
     return Step(
         fold=fold,
         purge=purge,
@@ -269,7 +276,7 @@ def walked(
         values={} if point is None else space.values(point),
         in_sample=value,
         out_of_sample=figure_of(result, walk.metric),
-        learnt=days_of(traded(learnt, space, point)),
+        learnt=days_of(traded(learnt, space, point, walk.time_limit)),
         result=result,
     )
 
@@ -302,13 +309,13 @@ def best_point(
     return best, found
 
 
-def traded(market: Market, space: "Space", point: int | None) -> Result:
+def traded(market: Market, space: "Space", point: int | None, limit: float | None) -> Result:
     """Return a point's run, or without one that of a plan that does nothing."""
     from backtest.engines import get_engine
-    from backtest.runner import run_on, venue_of
+    from backtest.runner import venue_of
 
     if point is not None:
-        return run_on(market, space.config(point))
+        return run_in_time(market, space.config(point), limit)
     return get_engine("fast")(market, Plan.empty(), venue_of(space.config(0), market))
 
 
@@ -328,6 +335,7 @@ def judged(
     walk: Walk,
     steps: tuple[Step, ...],
     found: PointReturns,
+    others: Mapping[int, Known],
     results: str | os.PathLike[str] | None,
 ) -> Forward:
     """Put the folds together, count the trials, and judge."""
@@ -339,8 +347,9 @@ def judged(
     result = stitch([step.result for step in steps], venue_of(config, market), config, market.name)
     earned = days_of(result)
     book = TrialBook(market, results)
-    book.add_points(space.config, found, (p for p in range(len(space)) if p not in found.failed))
-    identity = book.add_procedure(config, ("walk_forward", space, replace(walk, jobs=1)), earned, len(result))
+    book.add_points(space.config, found, others)
+    asked = "walk_forward", space, replace(walk, jobs=1, time_limit=None)  # how it is worked out is not asked
+    identity = book.add_procedure(config, asked, earned, len(result))
     assessment = assess(result, market, None, load_crises(), trials=book.trials(config), seed=walk.seed)
     cross, note = crossed(found, market, walk)
     return Forward(

@@ -13,8 +13,19 @@ from backtest.sweep.folds import bars_of, window
 from backtest.sweep.forward import Progress, days_of, single, stage
 from backtest.sweep.objectives import better_side, satisfied
 from backtest.sweep.overfit import Overfitting, PointReturns, chosen_points, judge_choice, point_returns
-from backtest.sweep.study import Search, configured, finished, load_optuna, open_study, point_key, study_path, suggest
-from backtest.sweep.tried import TrialBook
+from backtest.sweep.scoring import prepare, run_in_time, scorer_on
+from backtest.sweep.study import (
+    Search,
+    configured,
+    finished,
+    late_path,
+    load_optuna,
+    open_study,
+    point_key,
+    study_path,
+    suggest,
+)
+from backtest.sweep.tried import Known, TrialBook
 
 if TYPE_CHECKING:
     import optuna
@@ -113,7 +124,9 @@ def optimise(
     path, identity = study_path(space, market, search, book, results)
     study = open_study(package, path, identity, search)
     resumed = len(finished(study))
-    points = suggest(package, study, space, learnt, search, stage(progress, "trials", search.trials))
+    prepare(space)
+    done = stage(progress, "trials", search.trials)
+    points = suggest(package, study, space, learnt, search, done, late_path(path))
     return concluded(market, space, search, points, study, book, cut, resumed, path, identity, progress)
 
 
@@ -145,19 +158,19 @@ def concluded(
     looked = tuple(sorted({*looked, *front[:1]}))
     done, limit = stage(progress, "daily returns", len(looked)), search.time_limit
     found = point_returns(learnt, config_of, looked, said=said, progress=done, time_limit=limit)
-    book.add_points(config_of, found, ran, lambda number: float(rows[number]["sharpe"]))
+    book.add_points(config_of, found, {number: Known(float(rows[number]["sharpe"])) for number in ran})
     if not front:  # what was tried was tried all the same
         raise ConfigError(nothing_found(search, rows))
     purge = int(found.longest.max()) if search.purge is None else bars_of(search.purge, market.interval, "purge")
     rest = window(market, cut + purge, len(market)) if cut + purge < len(market) else None
     config = config_of(front[0])
-    result = None if rest is None else traded_on(rest, config)
+    result = None if rest is None else run_in_time(rest, config, limit)
     reasons = [str(row["error"]) for row in rows.values() if row["error"]]
     finished_trials = finished(study)
     return Optimisation(
         market=market,
         search=search,
-        best=best_of_front(space, front[:FRONT], points, rows, rest, config_of),
+        best=best_of_front(space, front[:FRONT], points, rows, rest, config_of, limit),
         config=config,
         result=result,
         overfitting=overfitting_of(found, front[0], result, book, config, cut, purge, search.seed),
@@ -196,12 +209,6 @@ def nothing_found(search: Search, rows: "Mapping[int, Row]") -> str:
     )
 
 
-def traded_on(market: Market, config: RunConfig) -> Result:
-    from backtest.runner import run_on
-
-    return run_on(market, config)
-
-
 def best_of_front(
     space: "Space",
     front: Iterable[int],
@@ -209,17 +216,27 @@ def best_of_front(
     rows: "Mapping[int, Row]",
     rest: Market | None,
     config_of: Callable[[int], RunConfig],
+    limit: float | None,
 ) -> tuple[Tried, ...]:
-    from backtest.sweep.point import Scorer
-
-    scorer = None if rest is None else Scorer(rest)
+    behind = {} if rest is None else rows_behind(rest, {number: config_of(number) for number in front}, limit)
     told = []
     for number in front:
         values = dict(zip(space.columns, points[number].user_attrs["values"], strict=True))
-        inside = {name: rows[number][name] for name in METRICS}
-        row = {} if scorer is None else scorer.row(config_of(number))
-        told.append(Tried(number, values, inside, {name: row.get(name) for name in METRICS}))
+        inside, outside = rows[number], behind.get(number, {})
+        told.append(
+            Tried(number, values, {m: inside[m] for m in METRICS}, {m: outside.get(m) for m in METRICS}),
+        )
     return tuple(told)
+
+
+def rows_behind(rest: Market, configs: Mapping[int, RunConfig], limit: float | None) -> "dict[int, Row]":
+    """Return the rows of the front on the rest of the market."""
+    found: dict[int, Row] = {}
+    with scorer_on(rest, limit) as (scorer, note):
+        for number, config in configs.items():
+            note(config)
+            found[number] = scorer.row(config)
+    return found
 
 
 def overfitting_of(

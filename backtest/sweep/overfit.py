@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,39 +117,55 @@ def point_returns(
     each: Each | None = None,
     progress: Callable[[int], None] | None = None,
     time_limit: float | None = None,
+    failed: Mapping[int, str] | None = None,
 ) -> PointReturns:
     """Run points in full on one market and return their daily returns; a point that fails is told in `failed`.
 
     config_of: the configuration of a point; each: called with a point and its result, which is not kept; progress: with the
-    number of points done; time_limit: seconds a point. Where every point fails, the first sentence is raised.
+    number of points done; time_limit: seconds a point; failed: points that failed before, with their sentences, which are not
+    run again. Where every point fails, the first sentence is raised.
     """
-    from backtest.sweep.limit import clock
-    from backtest.sweep.point import Scorer
-
     rows: list[tuple[int, Float, int, int]] = []
-    days, failed = np.empty(0, np.int64), dict[int, str]()
-    with clock(time_limit) as ticking:
-        scorer = Scorer(market, ticking)
-        for done, point in enumerate(points, 1):
-            result = run_or_sentence(scorer, config_of(point))
-            if isinstance(result, str):
-                failed[point] = result
-            else:
-                curve = result.time, result.interval, result.equity_values, result.venue.cash
-                days, earned = metrics.daily_returns(*curve)
-                closed = int(np.count_nonzero(np.asarray(result.trades_table.reason) != OPEN))
-                rows.append((point, earned.astype(np.float32), closed, longest_holding(result, len(market))))
-                if each is not None:
-                    each(point, result)
-            if progress is not None:
-                progress(done)
+    days, broken = np.empty(0, np.int64), dict[int, str]()
+    for done, (point, result) in enumerate(runs(market, config_of, points, time_limit, failed or {}), 1):
+        if isinstance(result, str):
+            broken[point] = result
+        else:
+            curve = result.time, result.interval, result.equity_values, result.venue.cash
+            days, earned = metrics.daily_returns(*curve)
+            closed = int(np.count_nonzero(np.asarray(result.trades_table.reason) != OPEN))
+            rows.append((point, earned.astype(np.float32), closed, longest_holding(result, len(market))))
+            if each is not None:
+                each(point, result)
+        if progress is not None:
+            progress(done)
     if not rows:
-        raise ConfigError(next(iter(failed.values()), "There is no point to run."))
-    if failed:
-        said += f" {len(failed):,} of them failed, the first: {next(iter(failed.values()))}"
+        raise ConfigError(next(iter(broken.values()), "There is no point to run."))
+    if broken:
+        said += f" {len(broken):,} of them failed, the first: {next(iter(broken.values()))}"
     ran, returns, trades, longest = zip(*rows, strict=True)
     counts = np.array(trades, np.int64), np.array(longest, np.int64)
-    return PointReturns(ran, days, np.column_stack(returns), *counts, failed, said.strip())
+    return PointReturns(ran, days, np.column_stack(returns), *counts, broken, said.strip())
+
+
+def runs(
+    market: Market,
+    config_of: Callable[[int], RunConfig],
+    points: Sequence[int],
+    time_limit: float | None,
+    failed: Mapping[int, str],
+) -> Iterator[tuple[int, Result | str]]:
+    """Give each point with its result, or with the sentence that says why it has none."""
+    from backtest.sweep.scoring import scorer_on
+
+    with scorer_on(market, time_limit) as (scorer, note):
+        for point in points:
+            if point in failed:
+                yield point, failed[point]
+                continue
+            config = config_of(point)
+            note(config)
+            yield point, run_or_sentence(scorer, config)
 
 
 def run_or_sentence(scorer: "Scorer", config: RunConfig) -> Result | str:
@@ -181,14 +197,14 @@ def full_run(scorer: "Scorer", config: RunConfig) -> Result:
 
 
 def longest_holding(result: Result, until: int, first: int = 0) -> int:
-    """Return the longest holding time, in bars, as it is known at the open of bar `until`, of trades entered from `first` on.
+    """Return the longest holding time from bar `first` on, in bars, as it is known at the open of bar `until`.
 
-    A trade that is still open there counts with the bars that it has been held so far.
+    A trade that is still open there counts with the bars that it has been held so far, one that was entered before `first`
+    with those that it was held from there on.
     """
     entry, left = result.trades_table.entry_bar, result.trades_table.exit_bar
-    seen = (entry >= first) & (entry < until)
-    ends = np.where((left < 0) | (left > until), until, left)[seen]
-    return int(np.max(ends - entry[seen], initial=0))
+    ends = np.where((left < 0) | (left > until), until, left)
+    return int(np.max(ends - np.maximum(entry, first), initial=0))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from backtest.analysis.summary import METRICS
 from backtest.errors import ConfigError, ResultsError
 from backtest.model import Market, RunConfig
 from backtest.model.config import Value
+from backtest.sweep.guard import late_points, words
 from backtest.sweep.identity import data_hash
 from backtest.sweep.objectives import Constraint, better_side, objective_named
 from backtest.sweep.overfit import MOST
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
     from backtest.sweep.axes import Axis
+    from backtest.sweep.guard import Note
     from backtest.sweep.point import Row, Scorer
     from backtest.sweep.space import Space
 
@@ -31,6 +33,7 @@ __all__ = [
     "Search",
     "configured",
     "finished",
+    "late_path",
     "load_optuna",
     "open_study",
     "point_key",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 KEPT = (*METRICS, "run", "error")
+LATE = "It took longer than it may, in code that can't be interrupted, and ended its process; leave the point out."
 
 
 class NoValueError(Exception):
@@ -107,10 +111,15 @@ def study_path(
     return folder / f"optimise_{folder_name(config.strategy, config.market, identity)}.journal", identity
 
 
+def late_path(path: Path) -> Path:
+    """Return where a guard writes the points of a study that ended their process."""
+    return path.with_name(f".{path.stem}.late")
+
+
 def open_study(package: Any, path: Path, identity: str, search: Search) -> "optuna.Study":
     """Return the study of a journal, a new one where there is none; a torn last line, as a kill leaves it, is dropped."""
     journal = import_module("optuna.storages.journal")
-    mend(path)
+    mend(journal, path)
     directions = ["maximize" if better_side(one) > 0 else "minimize" for one in search.objectives]
     try:
         with quiet(package):
@@ -136,15 +145,24 @@ def quiet(package: Any) -> Iterator[None]:
         package.logging.set_verbosity(before)
 
 
-def mend(path: Path) -> None:
-    if not path.is_file():
-        return
+def mend(journal: Any, path: Path) -> None:
+    """Cut a torn last line off; under the journal's lock, where no other process is in the middle of writing one."""
     try:
-        text = path.read_bytes()
-        if text and not text.endswith(b"\n"):
-            path.write_bytes(text[: text.rfind(b"\n") + 1])
+        if path.is_file() and whole(path) < path.stat().st_size:
+            lock = journal.JournalFileSymlinkLock(str(path))
+            lock.acquire()
+            try:
+                os.truncate(path, whole(path))
+            finally:
+                with suppress(RuntimeError):  # taken away by a process that took this one for dead
+                    lock.release()
     except OSError as error:
         raise ResultsError(f"The study {path} can't be read: {error.strerror}.") from error
+
+
+def whole(path: Path) -> int:
+    """Return the bytes up to the end of the last whole line."""
+    return path.read_bytes().rfind(b"\n") + 1
 
 
 def finished(study: "optuna.Study") -> "list[FrozenTrial]":
@@ -158,26 +176,30 @@ def suggest(
     market: Market,
     search: Search,
     progress: Callable[[int], None] | None,
+    late: Path | None = None,
 ) -> "dict[int, FrozenTrial]":
-    """Go on until there are as many trials as asked, or no further point; return one trial for each point, by its number."""
-    from backtest.sweep.limit import clock
-    from backtest.sweep.point import Scorer
+    """Go on until as many trials are finished as asked, or no further point is left; return one trial a point, by its number.
+
+    late: where points are written that end this process, and read that ended an earlier one. A trial that a killed process left
+    behind is none that is finished; it stays as it is, since another process may be at it.
+    """
+    from backtest.sweep.scoring import scorer_on
 
     grid = math.inf if any(axis.span for axis in space.axes) else math.prod(len(axis) for axis in space.axes)
     seen = {point_key(trial): trial.user_attrs["row"] for trial in finished(study) if "row" in trial.user_attrs}
-    limit = package.study.MaxTrialsCallback(search.trials, states=None)
 
     def after(study: "optuna.Study", trial: "FrozenTrial") -> None:
-        if len(seen) >= grid:
+        done = len(finished(study))
+        if done >= search.trials or len(seen) >= grid:
             study.stop()
         if progress is not None:
-            progress(trial.number + 1)
+            progress(done)
 
-    with quiet(package), clock(search.time_limit) as ticking:
-        objective = Objective(space, Scorer(market, ticking), search, seen)
+    with quiet(package), scorer_on(market, search.time_limit, late) as (scorer, note):
+        objective = Objective(space, InTime(scorer, note, late), search, seen)
         left = search.trials - len(finished(study))
         if left > 0 and len(seen) < grid:
-            study.optimize(objective, n_trials=left, catch=(NoValueError,), callbacks=[limit, after])
+            study.optimize(objective, n_trials=left, catch=(NoValueError,), callbacks=[after])
     first: dict[Any, FrozenTrial] = {}
     for trial in finished(study):
         if "row" in trial.user_attrs:
@@ -185,10 +207,26 @@ def suggest(
     return {trial.number: trial for trial in first.values()}
 
 
+class InTime:
+    """Scores a configuration, unless it ended the process that scored it before."""
+
+    def __init__(self, scorer: "Scorer", note: "Note", late: Path | None) -> None:
+        self.scorer, self.note = scorer, note
+        self.late = frozenset[str]() if late is None else late_points(late)
+
+    def row(self, config: RunConfig) -> "Row":
+        from backtest.sweep.point import FAILED
+
+        if words(config) in self.late:
+            return {**FAILED, "error": LATE}
+        self.note(config)
+        return self.scorer.row(config)
+
+
 class Objective:
     """Scores what a trial suggests; a point that was tried before is not run again."""
 
-    def __init__(self, space: "Space", scorer: "Scorer", search: Search, seen: "dict[Any, Row]") -> None:
+    def __init__(self, space: "Space", scorer: InTime, search: Search, seen: "dict[Any, Row]") -> None:
         self.space, self.scorer, self.search, self.seen = space, scorer, search, seen
 
     def __call__(self, trial: "Trial") -> tuple[float, ...]:

@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,15 @@ from backtest.sweep.identity import data_hash
 from backtest.sweep.overfit import PointReturns
 from backtest.sweep.point import Scorer
 
-__all__ = ["TrialBook"]
+__all__ = ["Known", "TrialBook"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a point whose daily returns were not looked at: its yearly Sharpe ratio, its id ("" to work it out)."""
+
+    sharpe: float
+    run: str = ""
 
 
 class TrialBook:
@@ -37,20 +45,16 @@ class TrialBook:
         self,
         config_of: Callable[[int], RunConfig],
         found: PointReturns,
-        points: Iterable[int],
-        yearly: Callable[[int], float] | None = None,
+        others: Mapping[int, Known] | None = None,
     ) -> None:
-        """Add points: with the daily returns that were looked at, the others with the Sharpe ratio of their summary.
-
-        yearly: the ratio of a point whose daily returns were not looked at; without it the point is run on the whole market.
-        """
-        known = dict(zip(found.points, found.sharpes().tolist(), strict=True))
+        """Add points: those whose daily returns were looked at, and others of which less is known. Nothing is run."""
+        told = {point: Known(value.sharpe / YEARLY, value.run) for point, value in (others or {}).items()}
+        told |= {p: Known(sharpe) for p, sharpe in zip(found.points, found.sharpes().tolist(), strict=True)}
         bars, trials = len(self.market) - self.market.start_bar, []
-        for point in points:
-            config = config_of(point)
-            if point not in known:
-                known[point] = (self.scorer.row(config)["sharpe"] if yearly is None else yearly(point)) / YEARLY
-            trials.append(self.trial(config, self.identity(config), known[point], found.days.size, bars))
+        for point in sorted(told):
+            config, known = config_of(point), told[point]
+            identity = known.run or self.identity(config)
+            trials.append(self.trial(config, identity, known.sharpe, found.days.size, bars))
         record_trials(self.results, trials)
 
     def add_procedure(self, config: RunConfig, asked: Any, earned: Float, bars: int) -> str:

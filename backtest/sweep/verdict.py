@@ -49,7 +49,7 @@ def judge_sweep(
     if best in found.failed:
         raise ConfigError(f"The point {best} of {space.markets[which]} failed: {found.failed[best]}")
     book = TrialBook(market, results)
-    book.add_points(space.config, found, found.points)
+    book.add_points(space.config, found)
     return judge_choice(found, book.trials(config), chosen=best, seed=seed)
 
 
