@@ -15,7 +15,8 @@ from backtest.report import sweep as sweep_report
 from backtest.sweep import heat_map as heat_module
 from backtest.sweep import scale as scale_module
 from backtest.sweep.axes import Axis
-from backtest.sweep.heat_map import check_sides, heat, movers
+from backtest.sweep.heat_map import check_sides, heat
+from backtest.sweep.movers import movers
 from backtest.sweep.scale import Points, labels_of, spanned
 
 NAN = math.nan

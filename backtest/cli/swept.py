@@ -170,7 +170,8 @@ def looked_at(space: "Space", points: "Points", by: str) -> dict[str, int | None
 
 def pictured(points: "Points", asked: Asked) -> "HeatMap | None":
     """Return the map to print: the one that is asked for, else that of the axes that move the figure most, where there are two."""
-    from backtest.sweep.heat_map import heat, movers
+    from backtest.sweep.heat_map import heat
+    from backtest.sweep.movers import movers
 
     wanted, figure = asked.map, asked.map.figure or asked.by
     if not points.failed.size or points.failed.all() or (not wanted.sides and len(points.sides) < 2):

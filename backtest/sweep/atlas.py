@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backtest.analysis.summary import METRICS
-from backtest.sweep.heat_map import HeatMap, heat, movers
+from backtest.sweep.heat_map import HeatMap, heat
+from backtest.sweep.movers import movers
 from backtest.sweep.scale import Points
 
 __all__ = ["Atlas", "atlas"]

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from backtest.sweep.scale import Points, Scale, label, named, names_of
 from backtest.sweep.space import Space
 from backtest.sweep.store import LOWER, Sweep
 
-__all__ = ["ENOUGH", "HeatMap", "check_sides", "heat", "lower_is_better", "movers"]
+__all__ = ["ENOUGH", "HeatMap", "check_sides", "heat", "lower_is_better"]
 
 ENOUGH = 30
 """Trades below which a cell can't be the plateau, as a run with fewer can't be told from luck, [D]."""
@@ -380,25 +379,3 @@ def lonely(block: Float, peak: Cell | None) -> float:
     others = np.delete(block[:, peak[0], peak[1]], 4)
     others = others[np.isfinite(others)]
     return float(block[4, peak[0], peak[1]] - np.median(others)) if others.size else math.nan
-
-
-# --- which axes ----------------------------------------------------------------------------------------------------
-
-
-def movers(points: Points, metric: str, cells: int = 40) -> list[tuple[str, str]]:
-    """Return the pairs of sides, those first whose values move the figure most.
-
-    An axis moves a figure by the variance of the medians of the figure at each of its values (or bins); a pair by the sum of
-    both. The axis with more steps comes second: it goes down the page, where there is more room.
-    """
-    moved = {name: moves(points, name, metric, cells) for name in points.sides}
-    names = sorted(moved, key=lambda name: -moved[name])
-    pairs = sorted(combinations(names, 2), key=lambda pair: -(moved[pair[0]] + moved[pair[1]]))
-    steps = {name: len(points.scale(name, cells)) for name in names}
-    return [(a, b) if steps[a] <= steps[b] else (b, a) for a, b in pairs]
-
-
-def moves(points: Points, name: str, metric: str, cells: int) -> float:
-    scale, figure = points.scale(name, cells), points.figure(metric)
-    (found,) = quantiles(scale.codes, figure, points.ordered(metric), len(scale), (0.5,))
-    return float(np.var(found[np.isfinite(found)])) if np.isfinite(found).any() else 0.0
