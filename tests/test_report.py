@@ -137,6 +137,8 @@ def test_the_venue_of_the_margin_tiers_is_said_once():
     assert "margin tiers of okx-swap: BTCUSDT 2026-01-01, ETHUSDT 2025-01-01" in report([s], 200)
     s = replace(s, tier_tables=("okx-swap BTCUSDT 2026", "bybit-linear ETHUSDT 2025"))
     assert "margin tiers: okx-swap BTCUSDT 2026, bybit-linear ETHUSDT 2025" in report([s], 200)
+    s = replace(s, tier_tables=("paper, no maintenance margin",))
+    assert "margin tiers: paper, no maintenance margin" in report([s], 200)
 
 
 def test_a_heading_breaks_between_its_facts():

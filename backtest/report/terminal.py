@@ -252,8 +252,9 @@ def print_data(summaries: Sequence[Summary], console: Console) -> None:
     tiers = list(dict.fromkeys(t for s in summaries for t in s.tier_tables))
     if tiers:
         more = f" and {len(tiers) - SHOWN_TIERS} more" if len(tiers) > SHOWN_TIERS else ""
-        venue, one = tiers[0].partition(" ")[0], len({tier.partition(" ")[0] for tier in tiers}) == 1
-        names = [tier.partition(" ")[2] or tier if one else tier for tier in tiers[:SHOWN_TIERS]]
+        venue = tiers[0].partition(" ")[0]
+        one = venue[-1:].isalnum() and all(tier.startswith(f"{venue} ") for tier in tiers)
+        names = [tier.removeprefix(f"{venue} ") if one else tier for tier in tiers[:SHOWN_TIERS]]
         bullet(f"margin tiers{f' of {venue}' if one else ''}: {', '.join(names)}{more}", console)
 
 
