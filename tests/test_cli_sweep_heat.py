@@ -219,7 +219,7 @@ def test_the_overfitting_figures_come_unasked_and_once(here):
     [
         (("--grid", "entry=1"), "One point was tried, so nothing was chosen; a second one makes it a choice."),
         (("--grid", "hold=13"), "No point gave figures, so there is nothing to choose."),
-        (("--grid", "hold=13,4"), "1 configurations over 1 periods are too few to tell overfitting."),
+        (("--grid", "hold=13,4"), "1 configuration over 1 period are too few to tell overfitting."),
     ],
 )
 def test_where_there_is_nothing_to_judge_a_sentence_says_so(here, options, sentence):

@@ -62,10 +62,14 @@ class Overfit:
         'The best of 200 configurations falls behind the middle one in 0% of other halves (0% to 27%): choosing it holds up.'
         """
         if math.isnan(self.pbo):
-            return f"{self.configurations} configurations over {self.periods} periods are too few to tell overfitting."
+            counts = [
+                f"{n:,} {name}{'' if n == 1 else 's'}"
+                for n, name in ((self.configurations, "configuration"), (self.periods, "period"))
+            ]
+            return f"{' over '.join(counts)} are too few to tell overfitting."
         verdict = "choosing it holds up" if self.high < 0.5 else "choosing it is no better than chance"
         return (
-            f"The best of {self.configurations} configurations falls behind the middle one in {self.pbo:.0%} of "
+            f"The best of {self.configurations:,} configurations falls behind the middle one in {self.pbo:.0%} of "
             f"other halves ({self.low:.0%} to {self.high:.0%}): {verdict}."
         )
 
