@@ -138,9 +138,9 @@ Data
 def test_the_report_is_this(here):
     done = intrabar()
     assert done.exit_code == 0, done.output
-    told, tiers = done.stdout.replace(TIMES, "x").split("  · margin tiers of")
+    told, tiers = done.stdout.replace(TIMES, "x").split("  · margin tiers: ")
     assert "\n".join(line.rstrip() for line in told.splitlines()) + "\n" == REPORT
-    assert "no maintenance margin" in tiers
+    assert tiers.startswith("paper, no maintenance margin")
 
 
 def test_a_grid_varies_one_strategy(here):
