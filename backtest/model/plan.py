@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from backtest.errors import PlanError
 from backtest.model.arrays import BoolArray, Float, Int, Int64, frozen_array
-from backtest.model.plan_rules import AMEND, ENTER, EXIT, KINDS, RESIZE, check_plan, compiled_walk
+from backtest.model.plan_rules import AMEND, CHECKED, ENTER, EXIT, KINDS, RESIZE, check_plan, compiled_walk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,12 +224,12 @@ def entries(symbol: str, mask: BoolArray, given: dict[str, ArrayLike]) -> Plan |
     walk.lay_entries(bars, blank, rows)
     for name, values in by_bar.items():
         rows[name] = values[bars]
-    alike = by_bar.keys() <= {"close_stop"}  # no rule speaks of it, so one row tells of all
-    if walk.entries_suspect(rows[:1] if alike else rows):
-        return None
     if "exposure" in by_bar:
         walk.link_entries(rows)
     rows.flags.writeable = False
+    told = rows[:1] if by_bar.keys() <= {"close_stop"} else rows  # no rule speaks of it, so one row tells of all
+    if walk.is_suspect(1, *(frozen_array(told[name], COLUMNS[name]) for name in CHECKED)):
+        return None
     plan = object.__new__(Plan)
     plan.__dict__.update({name: rows[name] for name in COLUMNS}, symbols=(symbol,), records=rows, trails_late=False)
     return plan

@@ -12,7 +12,7 @@ from backtest.model.arrays import BoolArray
 if TYPE_CHECKING:
     from backtest.model.plan import Plan
 
-__all__ = ["AMEND", "ENTER", "EXIT", "KINDS", "RESIZE", "RULES", "check_plan", "compiled_walk"]
+__all__ = ["AMEND", "CHECKED", "ENTER", "EXIT", "KINDS", "RESIZE", "RULES", "check_plan", "compiled_walk"]
 
 KINDS = ("enter", "exit", "amend", "resize")
 ENTER, EXIT, AMEND, RESIZE = range(4)

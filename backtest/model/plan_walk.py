@@ -10,7 +10,7 @@ import numpy as np
 from backtest.model.arrays import Float, Int, Int64
 from backtest.model.compile import compiled
 
-__all__ = ["entries_suspect", "fill_rows", "is_suspect", "lay_entries", "link_entries"]
+__all__ = ["fill_rows", "is_suspect", "lay_entries", "link_entries"]
 
 ENTER, EXIT, AMEND, RESIZE = range(4)
 QUIET: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}  # nothing is allocated, as in the engine
@@ -158,28 +158,7 @@ def link_entries_python(rows: Any) -> None:
         rows[k].other = other
 
 
-def entries_suspect_python(rows: Any) -> bool:
-    """Whether an entry of one symbol breaks a rule of plans, or may; `bar` is not asked, it comes from a mask."""
-    bad = 0
-    for r in rows:
-        e, f, g = r.exposure, r.stop_fraction, r.target_fraction
-        side = 1.0 if e > 0.0 else -1.0
-        bad += (e == 0.0) | (e != e) | (abs(e) == np.inf) | (r.valid_bars < 1) | (r.max_bars < 0)
-        bad += (r.limit <= 0.0) | (r.trigger <= 0.0) | (r.limit == np.inf) | (r.trigger == np.inf)
-        bad += (r.limit == r.limit) & (r.trigger == r.trigger)
-        bad += (r.trail <= 0.0) | (r.trail >= 1.0)
-        bad += (f <= 0.0) | ((e > 0.0) & (f >= 1.0)) | (f == np.inf)
-        bad += (g <= 0.0) | ((e < 0.0) & (g >= 1.0)) | (g == np.inf)
-        bad += (r.stop == r.stop) & (f == f)
-        bad += (r.target == r.target) & (g == g)
-        entry = r.trigger if r.limit != r.limit else r.limit
-        bad += (side * (r.target - r.stop) <= 0.0) | (side * (entry - r.stop) <= 0.0)
-        bad += side * (r.target - entry) <= 0.0
-    return bad > 0
-
-
 is_suspect = compiled(is_suspect_python, **QUIET)
 fill_rows = compiled(fill_rows_python, **QUIET)
 lay_entries = compiled(lay_entries_python, **QUIET)
 link_entries = compiled(link_entries_python, **QUIET)
-entries_suspect = compiled(entries_suspect_python, **QUIET)
