@@ -10,14 +10,19 @@ from backtest.cli.options import (
     AssumeFunding,
     Cash,
     DataFolder,
+    Draw,
     Intrabar,
+    Jobs,
     Json,
+    Latin,
     Leverage,
     Margin,
     MarketName,
     Parameters,
+    Random,
     Results,
     Seed,
+    TimeLimit,
     VenueName,
 )
 from backtest.cli.runs import assignments, base_config
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from backtest.sweep.objectives import Constraint
     from backtest.sweep.space import Space
 
-__all__ = ["Constraints", "Grid", "TimeLimit", "forward", "limits", "space_of"]
+__all__ = ["Constraints", "Grid", "forward", "limits", "space_of"]
 
 Grid = Annotated[
     list[str] | None,
@@ -36,7 +41,6 @@ Constraints = Annotated[
     list[str] | None,
     typer.Option("--constraint", metavar="TEXT", help="What a choice must keep, e.g. liquidations=0; repeatable."),
 ]
-TimeLimit = Annotated[float, typer.Option("--time-limit", metavar="SECONDS", help="Longest time for one point.")]
 
 
 @app.command(short_help="Walk a grid forward: choose on the past, trade on what followed.")
@@ -60,10 +64,10 @@ def forward(
     constraint: Constraints = None,
     groups: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 6,
     tested: Annotated[int, typer.Option(help="Parts that it tests at a time.")] = 2,
-    random: Annotated[int | None, typer.Option(metavar="N", help="Draw N points of the grid.")] = None,
-    latin: Annotated[int | None, typer.Option(metavar="N", help="Draw N points as a Latin hypercube.")] = None,
-    draw: Annotated[int, typer.Option("--draw", metavar="N", help="Number of the draw, for --random and --latin.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes.")] = 1,
+    random: Random = None,
+    latin: Latin = None,
+    draw: Draw = 0,
+    jobs: Jobs = 1,
     time_limit: TimeLimit = 60.0,
     yes: Annotated[bool, typer.Option("--yes", help="Also walk more than 10 million points.")] = False,
     market: MarketName = None,

@@ -6,7 +6,7 @@ import typer
 
 from backtest.cli.app import app, print_json, terminal
 from backtest.cli.folder import data_folder
-from backtest.cli.forward import Constraints, Grid, TimeLimit, limits, space_of
+from backtest.cli.forward import Constraints, Grid, limits, space_of
 from backtest.cli.options import (
     AssumeFunding,
     Cash,
@@ -19,6 +19,7 @@ from backtest.cli.options import (
     Parameters,
     Results,
     Seed,
+    TimeLimit,
     VenueName,
 )
 from backtest.cli.runs import base_config

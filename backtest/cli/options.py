@@ -9,14 +9,19 @@ __all__ = [
     "AssumeFunding",
     "Cash",
     "DataFolder",
+    "Draw",
     "Intrabar",
+    "Jobs",
     "Json",
+    "Latin",
     "Leverage",
     "Margin",
     "MarketName",
     "Parameters",
+    "Random",
     "Results",
     "Seed",
+    "TimeLimit",
     "VenueName",
 ]
 
@@ -55,3 +60,11 @@ DataFolder = Annotated[
         "--data", metavar="DIR", help="Folder of fetched data; else $BACKTEST_DATA, else ./data or the user's own."
     ),
 ]
+
+# --- of what tries many points ---
+
+Random = Annotated[int | None, typer.Option("--random", metavar="N", help="Draw N points of the grid.")]
+Latin = Annotated[int | None, typer.Option("--latin", metavar="N", help="Draw N points as a Latin hypercube.")]
+Draw = Annotated[int, typer.Option("--draw", metavar="N", help="Number of the draw, for --random and --latin.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes that work on it.")]
+TimeLimit = Annotated[float, typer.Option("--time-limit", metavar="SECONDS", help="Longest time for one point.")]

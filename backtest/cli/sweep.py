@@ -10,13 +10,18 @@ from backtest.cli.options import (
     AssumeFunding,
     Cash,
     DataFolder,
+    Draw,
     Intrabar,
+    Jobs,
     Json,
+    Latin,
     Leverage,
     Margin,
     Parameters,
+    Random,
     Results,
     Seed,
+    TimeLimit,
     VenueName,
 )
 from backtest.cli.runs import assignments, base_config
@@ -44,14 +49,10 @@ def sweep(
             "taker, slippage, cash and intrabar of the account; repeatable.",
         ),
     ] = None,
-    random: Annotated[
-        int | None, typer.Option("--random", metavar="N", help="Draw so many points of the grid.")
-    ] = None,
-    latin: Annotated[
-        int | None, typer.Option("--latin", metavar="N", help="Draw a Latin hypercube of so many points.")
-    ] = None,
-    draw: Annotated[int, typer.Option("--draw", metavar="N", help="Number of the draw, for --random and --latin.")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes that work on it.")] = 1,
+    random: Random = None,
+    latin: Latin = None,
+    draw: Draw = 0,
+    jobs: Jobs = 1,
     dask: Annotated[
         str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask cluster that works on it: tcp://host:8786.")
     ] = None,
@@ -70,7 +71,7 @@ def sweep(
     ] = None,
     seed: Seed = None,
     assume_funding: AssumeFunding = None,
-    time_limit: Annotated[float, typer.Option("--time-limit", metavar="S", help="Seconds for one point.")] = 60.0,
+    time_limit: TimeLimit = 60.0,
     yes: Annotated[bool, typer.Option("--yes", help="Also run more than 10 million points.")] = False,
     by: Annotated[str, typer.Option("--by", metavar="FIGURE", help="Figure that ranks the points.")] = "sharpe",
     top: Annotated[int | None, typer.Option("--top", metavar="N", help="How many of the best; else 10.")] = None,

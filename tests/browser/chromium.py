@@ -30,6 +30,7 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 WAIT = 60.0
+DESK, PHONE = (1440, 900), (390, 844)  # widths and heights of screens
 
 
 class BrowserError(Exception):

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 import report_made as made
-from chromium import Chromium
+from chromium import DESK, PHONE
 
 from backtest.report.html import write_report
 
-DESK, PHONE = (1440, 900), (390, 844)
 UP, DOWN, ACCENT = "#2b7199", "#b4531a", "#1f5f8f"  # of the light colours in style.css
 UNDER_WATER = "#ecd7c9"  # 22% of DOWN on the paper
 DARK_PAPER, LIGHT_PAPER = "rgb(20, 23, 26)", "rgb(252, 252, 250)"
@@ -26,29 +25,6 @@ def pages(tmp_path_factory):
     """Name -> the path of a report."""
     folder = tmp_path_factory.mktemp("reports")
     return {path.stem: path for path in made.write_all(folder)}
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with Chromium() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def tab(browser, pages):
-    """Open reports by name in tabs that are closed again."""
-    opened = []
-
-    def open_page(name, size=DESK, dark=False):
-        page = browser.page(*size, dark)
-        opened.append(page)
-        page.milliseconds = page.open(pages[name])
-        page.settle()
-        return page
-
-    yield open_page
-    for page in opened:
-        page.close()
 
 
 def count(page, colour):

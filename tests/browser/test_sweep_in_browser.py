@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import Chromium
+from chromium import DESK, PHONE
 from heat_made import made, made_view
 
 from backtest.report.html.sweep import write_sweep_report
 
-DESK, PHONE = (1280, 900), (390, 844)
 HOSTILE = "<img src=x onerror=alert(1)>"
 LOOKS = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
 ALONG = -0.2 * np.minimum(np.abs(np.arange(28) - 9), 3) ** 2  # best at the tenth of 28
@@ -34,28 +33,6 @@ def pages(tmp_path_factory):
     wide = made({"a": range(40), "b": range(40)}, np.arange(1600.0))
     some = {"three": three(), "one": made({"a": range(5)}, range(5)), "none": made({"a": (1,)}, 1), "wide": wide}
     return {name: write_sweep_report(folder / f"{name}.html", made_view(sweep)) for name, sweep in some.items()}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def tab(browser, pages):
-    opened = []
-
-    def open_page(name, size=DESK, dark=False):
-        page = browser.page(*size, dark)
-        opened.append(page)
-        page.open(pages[name])
-        page.settle()
-        return page
-
-    yield open_page
-    for page in opened:
-        page.close()
 
 
 def text(page, selector):
